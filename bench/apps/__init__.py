@@ -1,0 +1,1 @@
+"""What plugpy serves in the benchmarks, started by `plugpy serve bench.apps.NAME:ATTRIBUTE`."""

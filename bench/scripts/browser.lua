@@ -1,0 +1,11 @@
+-- The head that a desktop browser sends to a site without cookies: eleven headers, 500 bytes.
+wrk.headers["Connection"] = "keep-alive"
+wrk.headers["Cache-Control"] = "max-age=0"
+wrk.headers["Upgrade-Insecure-Requests"] = "1"
+wrk.headers["User-Agent"] = "Mozilla/5.0 (X11; Linux x86_64) AppleWebKit/537.36 (KHTML, like Gecko) Chrome/142.0.0.0 Safari/537.36"
+wrk.headers["Accept"] = "text/html,application/xhtml+xml,application/xml;q=0.9,image/avif,image/webp,image/apng,*/*;q=0.8"
+wrk.headers["Sec-Fetch-Site"] = "same-origin"
+wrk.headers["Sec-Fetch-Mode"] = "navigate"
+wrk.headers["Sec-Fetch-Dest"] = "document"
+wrk.headers["Accept-Encoding"] = "gzip, deflate, br, zstd"
+wrk.headers["Accept-Language"] = "en-GB,en;q=0.9,fr;q=0.8"

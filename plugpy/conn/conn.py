@@ -1,0 +1,58 @@
+"""The Conn: one request and its response, as it flows through the plugs."""
+
+from typing import Any, Self
+
+from plugpy.conn.cookie_side import CookieSide
+from plugpy.conn.part_side import PartSide
+from plugpy.conn.request import RequestSide
+from plugpy.conn.response import ResponseSide
+from plugpy.conn.session import SessionSide
+
+
+class Conn(RequestSide, PartSide, ResponseSide, CookieSide, SessionSide):
+    """One HTTP request and the response to it (Plug.Conn).
+
+    A Conn is mutable; setters return it, so `return conn.put_resp_header(...).send_resp(200, "")`
+    reads as in Plug. Fields of the request, all computed when first read:
+
+    method str · request_path str, raw · query_string str, raw · path_info list[str], raw segments ·
+    script_name list[str], segments that `forward` consumed · scheme "http" | "https" · host str ·
+    port int · remote_ip str, meant to be overwritten by plugs that know better ·
+    req_headers list[(str, str)] · req_cookies dict[str, str] · cookies dict ·
+    query_params, body_params, path_params, params dict
+
+    Fields of the response: status int | None · resp_headers list[(str, str)] · resp_cookies dict ·
+    resp_body · state, see plugpy.conn.state · halted bool
+
+    Fields for plugs: assigns dict, for users · private dict, for libraries · route, the route that
+    matched · request_id str | None, of the plug RequestId · owner, the process that serves the
+    connection · secret_key_base, never shown
+    """
+
+    __slots__ = ()
+
+    def assign(self, key: str, value: Any) -> Self:
+        """Store a value for later plugs (Plug.Conn.assign/3)."""
+        self.assigns[key] = value
+        return self
+
+    def merge_assigns(self, **values: Any) -> Self:
+        """Store several values (Plug.Conn.merge_assigns/2)."""
+        self.assigns.update(values)
+        return self
+
+    def put_private(self, key: str, value: Any) -> Self:
+        """Store a value of a library; prefix the key with its name (Plug.Conn.put_private/3)."""
+        self.private[key] = value
+        return self
+
+    def merge_private(self, **values: Any) -> Self:
+        """Store several values of a library (Plug.Conn.merge_private/2)."""
+        self.private.update(values)
+        return self
+
+    def __repr__(self) -> str:
+        # Neither headers, cookies, params nor secrets: a repr ends up in logs.
+        status = "" if self.status is None else f" {self.status}"
+        halted = " halted" if self.halted else ""
+        return f"<Conn {self.method} {self.request_path} {self.state}{status}{halted}>"

@@ -1,0 +1,89 @@
+"""Answers to what went wrong: requests that can't be parsed, plugs that raise."""
+
+import logging
+import traceback
+
+from plugpy.conn import Conn, ConnError, MethodNotAllowedError, status_of
+from plugpy.conn.state import UNSENT_STATES, UNSET
+from plugpy.http.blocks import phrase_of, status_line
+from plugpy.http.errors import HttpError
+
+logger = logging.getLogger("plugpy.http")
+
+
+def refusal(error: HttpError, date: bytes) -> bytes:
+    """The whole response to a request that could not be read; the connection ends with it."""
+    body = f"{error.status} {phrase_of(error.status)}: {error.reason}\n".encode()
+    return (
+        status_line(error.status)
+        + b"content-type: text/plain; charset=utf-8\r\n"
+        + date
+        + b"content-length: %d\r\nconnection: close\r\n\r\n" % len(body)
+        + body
+    )
+
+
+def answer_failure(conn: Conn, error: Exception, *, debug: bool) -> bool:
+    """Log what a plug raised, and answer with the status of the error.
+
+    The client is told the reason only of 4xx errors that plugpy itself raised: any other text may
+    hold secrets. Returns False when a response has begun already.
+    """
+    status = status_of(error)
+    if status >= 500:
+        # A crash report: the request without its query, which may hold secrets.
+        logger.error(
+            "%s %s crashed: %s",
+            conn.method,
+            conn.request_path,
+            type(error).__name__,
+            exc_info=error,
+        )
+    if conn.sent:
+        return False
+    message = f"{status} {phrase_of(status)}"
+    if debug:
+        message += "\n\n" + "".join(traceback.format_exception(error))
+    elif isinstance(error, HttpError) or (
+        status < 500 and isinstance(error, ConnError) and str(error)
+    ):
+        message += f": {error}"
+    try:
+        # The headers that plugs have put stay (CORS, request id), but those of the lost body go.
+        conn.resp_headers = [
+            (name, value) for name, value in conn.resp_headers if name not in _OF_THE_BODY
+        ]
+        _answer(conn, error, status, message)
+    except Exception:
+        logger.exception("while answering a failure: a before_send callback or a header is broken")
+        if conn.state not in UNSENT_STATES:
+            return False
+        conn.state = UNSET
+        conn._before_send = None
+        conn._resp_headers = None
+        _answer(conn, error, status, message)
+    return True
+
+
+_OF_THE_BODY = frozenset(
+    [
+        "content-type",
+        "content-length",
+        "content-encoding",
+        "content-range",
+        "etag",
+        "last-modified",
+        "accept-ranges",
+        "transfer-encoding",
+        "location",
+        "allow",
+    ]
+)
+
+
+def _answer(conn: Conn, error: Exception, status: int, message: str) -> None:
+    conn.state = UNSET
+    conn.resp_headers.append(("content-type", "text/plain; charset=utf-8"))
+    if isinstance(error, MethodNotAllowedError) and error.allow:
+        conn.resp_headers.append(("allow", ", ".join(error.allow)))
+    conn.send_resp(status, message + "\n")

@@ -1,0 +1,143 @@
+"""What an HTTP listener is told: the application, its limits and timeouts, and who is told of it.
+
+Every limit names the status that its violation is answered with; docs/reference/limits.md is the
+same table for readers.
+"""
+
+from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any, Literal, get_args
+from weakref import WeakKeyDictionary
+
+from plugpy.conn import Conn
+
+if TYPE_CHECKING:
+    from acceptors import Connections
+    from plugpy.http.runtime import Runtime
+
+Application = Callable[[Conn], Conn | Awaitable[Conn]]
+"""Any plug: what a connection calls with each Conn."""
+
+ParserName = Literal["httptools", "h11"]
+
+AccessLog = Callable[[Conn, int, float], None]
+"""Called once for each finished response: the conn, bytes of its body that were sent, and the
+time.perf_counter() of the request's arrival."""
+
+
+@dataclass(slots=True, eq=False)
+class HttpOptions:
+    """Options of the HTTP protocols (Ranch's protocol_options). Sizes in bytes, times in seconds.
+
+    application              the plug that answers
+    http                     "httptools" (llhttp, in C) or "h11": who parses request heads
+    access_log               called for each finished response; None: off
+    secret_key_base          what cookies are signed and encrypted with; never shown
+    debug                    error answers tell what went wrong; never in production
+
+    max_request_line         8,000; longer: 414
+    max_header_line          8,190, one header line; longer: 431
+    max_headers              100 header lines; more: 431
+    max_head                 65,536, request line and headers; longer: 431
+    max_body                 8,000,000 unless the route says otherwise; longer: 413
+    max_trailers             8,190, all trailers of a chunked body; longer: 431
+    max_keepalive            0, requests on one connection, 0 for any number; the last one is
+                             answered with `connection: close`
+    max_skip_body            1,000,000 of a request body that nobody read are skipped to keep the
+                             connection; more: it is closed
+
+    header_timeout           10, from the first byte (or the accept) to the end of the head;
+                             408, silent close where nothing was sent
+    keepalive_timeout        75 between requests; close
+    body_grace, body_min_rate 5, 500 a second: a body slower than that, once the grace is over: 408
+    write_timeout            30 without the peer taking a byte of what is queued; the connection
+                             is reset
+    request_timeout          0, from the head to the end of the response, 0 for none: 503, or a
+                             reset where the response had begun
+    linger_timeout           2 in which an early error answer may still be read before the close
+
+    read_buffer              65,536 of body or of pipelined requests kept before the client is
+                             held back
+    head_memo                512 request heads known by heart, 0 for none (see plugpy.http.head)
+    upgrades                 protocol name -> function (connection, conn, options) that takes the
+                             connection over after the 101
+    """
+
+    application: Application
+    http: ParserName = "httptools"
+    access_log: AccessLog | None = None
+    secret_key_base: str | None = field(default=None, repr=False)
+    debug: bool = False
+
+    max_request_line: int = 8_000
+    max_header_line: int = 8_190
+    max_headers: int = 100
+    max_head: int = 65_536
+    max_body: int = 8_000_000
+    max_trailers: int = 8_190
+    max_keepalive: int = 0
+    max_skip_body: int = 1_000_000
+
+    header_timeout: float = 10.0
+    keepalive_timeout: float = 75.0
+    body_grace: float = 5.0
+    body_min_rate: int = 500
+    write_timeout: float = 30.0
+    request_timeout: float = 0.0
+    linger_timeout: float = 2.0
+
+    read_buffer: int = 65_536
+    head_memo: int = 512
+    upgrades: Mapping[str, Callable[[Any, Conn, Any], Any]] = field(default_factory=dict)
+
+    # Weak: a listener's runtime goes with its connection supervisor.
+    _runtimes: "WeakKeyDictionary[Connections, Runtime]" = field(
+        default_factory=WeakKeyDictionary, init=False, repr=False
+    )
+
+    small_head: int = field(default=0, init=False, repr=False)
+    """A head of fewer bytes can't break the limits on its lines: a header takes 4 bytes."""
+
+    observed: bool = field(default=False, init=False, repr=False)
+    """Whether requests are logged or counted: else the hot path need not ask."""
+
+    def __post_init__(self) -> None:
+        self.observed = self.access_log is not None or self.max_keepalive > 0
+        self.small_head = min(
+            4 * self.max_headers, self.max_request_line, self.max_header_line, self.max_head
+        )
+        if not callable(self.application):
+            raise TypeError(f"application must be a plug, got {self.application!r}")
+        if self.http not in get_args(ParserName):
+            raise ValueError(
+                f"http must be one of {', '.join(get_args(ParserName))}, got {self.http!r}"
+            )
+        for name in _POSITIVE:
+            if getattr(self, name) <= 0:
+                raise ValueError(f"{name} must be above 0, got {getattr(self, name)!r}")
+        for name in _NOT_NEGATIVE:
+            if getattr(self, name) < 0:
+                raise ValueError(f"{name} can't be negative, got {getattr(self, name)!r}")
+
+
+_POSITIVE = (
+    "max_request_line",
+    "max_header_line",
+    "max_headers",
+    "max_head",
+    "header_timeout",
+    "keepalive_timeout",
+    "body_grace",
+    "write_timeout",
+    "read_buffer",
+)
+_NOT_NEGATIVE = (
+    "max_body",
+    "max_trailers",
+    "max_keepalive",
+    "max_skip_body",
+    "body_min_rate",
+    "request_timeout",
+    "linger_timeout",
+    "head_memo",
+)

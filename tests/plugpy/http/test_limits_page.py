@@ -1,0 +1,50 @@
+"""docs/reference/limits.md says what the code does."""
+
+from __future__ import annotations
+
+import dataclasses
+import re
+from pathlib import Path
+
+from plugpy.http import VERDICTS, HttpOptions
+from plugpy.http.body import MAX_CHUNK_LINE, MAX_EXTENSIONS
+from plugpy.http.head import MEMO_LARGEST
+
+PAGE = (Path(__file__).parents[3] / "docs/reference/limits.md").read_text()
+
+NO_LIMITS = {"application", "http", "access_log", "secret_key_base", "debug", "upgrades"}
+
+
+def rows(title: str) -> list[list[str]]:
+    """The cells of the table under a heading, without its head."""
+    section = PAGE.split(f"## {title}\n", 1)[1].split("\n## ")[0]
+    lines = [line for line in section.splitlines() if line.startswith("|")]
+    return [[cell.strip(" `") for cell in line.strip("|").split(" | ")] for line in lines[2:]]
+
+
+def test_every_limit_is_listed_with_its_default():
+    listed = {name: default for title in ("Sizes", "Times") for name, default, *_ in rows(title)}
+    defaults = {
+        field.name: str(field.default)
+        for field in dataclasses.fields(HttpOptions)
+        if field.init and field.name not in NO_LIMITS
+    }
+    assert listed == defaults
+
+
+def test_every_verdict_is_listed():
+    listed = {name: (int(status), reason) for name, status, reason in rows("Verdicts")}
+    assert listed == VERDICTS
+
+
+def test_the_statuses_of_limits_are_those_of_verdicts():
+    statuses = {str(status) for status, _ in VERDICTS.values()}
+    for title in ("Sizes", "Times"):
+        for name, *_, beyond in rows(title):
+            assert set(re.findall(r"\b[45]\d\d\b", beyond)) <= statuses, name
+
+
+def test_the_fixed_bounds():
+    assert f"at most {MAX_CHUNK_LINE} bytes" in PAGE
+    assert f"{MAX_EXTENSIONS} (400 beyond" in PAGE
+    assert f"none above {MEMO_LARGEST} bytes" in PAGE
