@@ -23,6 +23,7 @@ from plugpy.pipeline import compiled
 from plugpy.server.access_log import AccessLog
 from plugpy.server.application import Loaded, identify
 from plugpy.server.errors import ApplicationError, ServerError, StartError
+from plugpy.server.held_reports import HeldReports
 from plugpy.server.settings import Settings, from_arguments
 from plugpy.server.sockets import address_error, listen_options, url_of
 
@@ -134,11 +135,17 @@ class Server:
                 raise ApplicationError(str(error)) from error
         ref = _reserve_ref()
         children = [*self._children(), self._listener(ref, self._sockets, options)]
+        reports = HeldReports()
         try:
-            self._supervisor = await Supervisor.start(children, label="plugpy")
+            with reports:
+                self._supervisor = await Supervisor.start(children, label="plugpy")
         except ChildStartError as error:
             _release_refs([ref])
-            raise self._start_error(error) from error
+            failure = self._start_error(error)
+            if failure is None:
+                reports.emit()  # they have the traceback of what did not start
+                failure = StartError(f"the server could not start: {error}")
+            raise failure from error
         _close_all(self._sockets)
         self._refs.append(ref)
         self._options = options
@@ -256,8 +263,8 @@ class Server:
         spec: ChildSpec = acceptors.child_spec(ref, transport, Http1Connection, options)
         return spec
 
-    def _start_error(self, error: ChildStartError) -> ServerError:
-        """The reason that a child did not start, for the user."""
+    def _start_error(self, error: ChildStartError) -> ServerError | None:
+        """The reason that a child did not start, where it can be told in a line."""
         cause: BaseException | None = error
         while cause is not None:
             if isinstance(cause, ServerError):
@@ -265,7 +272,7 @@ class Server:
             if isinstance(cause, OSError):
                 return address_error(cause, self.settings)
             cause = cause.__cause__
-        return StartError(f"the server could not start: {error}")
+        return None
 
 
 _reserved: WeakKeyDictionary[asyncio.AbstractEventLoop, set[str]] = WeakKeyDictionary()
