@@ -5,11 +5,13 @@ from __future__ import annotations
 import dataclasses
 import operator
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from typing import Any, Final, Literal
 
 from acceptors.acceptor import Acceptor
 from acceptors.connection import Connection
 from acceptors.connections import Connections
+from acceptors.errors import NoListenerError
 from acceptors.listener import Listener, Status, find, root_cause, running
 from acceptors.options import TransportOptions
 from acceptors.otp import ChildSpec, Process, StartError
@@ -131,7 +133,12 @@ def info(ref: Any = ...) -> dict[Any, Any]:
     protocol_options, metrics {"accept": int, "terminate": int}.
     """
     if ref is ...:
-        return {listener.ref: info(listener.ref) for listener in running()}
+        facts = {}
+        for listener in running():
+            # One that is starting, or ending, has nothing to tell.
+            with suppress(NoListenerError):
+                facts[listener.ref] = info(listener.ref)
+        return facts
     listener = find(ref)
     connections = listener.connections
     pool = listener.acceptors

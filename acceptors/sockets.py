@@ -49,7 +49,9 @@ class ListenSockets:
                 raise _at(error, f"descriptor {options.fd}") from error
         elif options.sockets:
             for one in options.sockets:
-                self.sockets.append(one.dup())
+                # Not `one.dup()`, which makes the open file block for a moment, for every process
+                # that shares it: another worker's accept would hang in it.
+                self.sockets.append(_adopt(one.fileno()))
         elif options.systemd:
             for descriptor in systemd_descriptors():
                 self.sockets.append(_adopt(descriptor))

@@ -64,10 +64,11 @@ class WorkerProcess(Process):
         changed: Callable[["WorkerProcess"], None],
     ) -> None:
         ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_STREAM)
+        reload = bool(settings["values"]["reload"])
         try:
             # A new interpreter, never a fork: a fork would carry the master's event loop along.
             self._popen = subprocess.Popen(
-                [*_interpreter(), "-m", "plugpy.server.worker", str(theirs.fileno())],
+                [*_interpreter(reload), "-m", "plugpy.server.worker", str(theirs.fileno())],
                 pass_fds=(theirs.fileno(),),
             )
             send_message(ours, {"settings": settings, "slot": slot}, [s.fileno() for s in sockets])
@@ -204,8 +205,12 @@ def describe_exit(returncode: int) -> str:
     return f"was ended by {name}{hint}"
 
 
-def _interpreter() -> list[str]:
-    """This interpreter with the flags that it was started with (`-X dev`, `-W error`)."""
+def _interpreter(reload: bool) -> list[str]:
+    """This interpreter with the flags that it was started with (`-X dev`, `-W error`).
+
+    reload: write no bytecode. Python takes a cached file for current by the second of the source's
+    change and by its size, so the second of two quick edits would go unnoticed.
+    """
     flags: list[str] = []
     arguments = iter(sys.orig_argv[1:])
     for argument in arguments:
@@ -214,4 +219,4 @@ def _interpreter() -> list[str]:
         flags.append(argument)
         if argument in ("-X", "-W"):
             flags.append(next(arguments, ""))
-    return [sys.executable, *flags]
+    return [sys.executable, *(["-B"] if reload else []), *flags]

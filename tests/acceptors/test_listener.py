@@ -316,3 +316,17 @@ async def test_exit_signal_to_the_listener_stops_it(listen, connect):
     await supervisor.restart_child(spec.id)
     assert list(acceptors.info()) == [REF]
     await supervisor.stop()
+
+
+async def test_info_leaves_out_a_listener_that_is_starting(listen):
+    """As when two start at the same time: a worker that took over two sockets did that."""
+    ref = await listen()
+    seen = []
+    options = {"post_listen_callback": lambda sockets: seen.append(acceptors.info())}
+    other = asyncio.ensure_future(acceptors.start_listener("other", options, acceptors.Connection))
+    while not other.done():
+        assert acceptors.info()[ref]["status"] == "running"
+        await asyncio.sleep(0)
+    assert ref in seen[0]
+    assert set(acceptors.info()) == {ref, "other"}
+    await acceptors.stop_listener("other")
