@@ -49,9 +49,10 @@ class ListenSockets:
                 raise _at(error, f"descriptor {options.fd}") from error
         elif options.sockets:
             for one in options.sockets:
-                # Not `one.dup()`, which makes the open file block for a moment, for every process
-                # that shares it: another worker's accept would hang in it.
-                self.sockets.append(_adopt(one.fileno()))
+                # First, since the duplicate shares the open file: dup() of a blocking socket
+                # makes it block for a moment, and another worker's accept would hang in it.
+                one.setblocking(False)
+                self.sockets.append(one.dup())
         elif options.systemd:
             for descriptor in systemd_descriptors():
                 self.sockets.append(_adopt(descriptor))
