@@ -288,9 +288,9 @@ class HeadMemo(dict[bytes, RequestHead]):
     """Complete heads that were seen before -> what they mean.
 
     PERF: bytes cache their hash, so the look-up of a fresh head costs one pass over it. Measured on
-    CPython 3.11: about 0.15 us for a hit against 1.3 us for parsing a head of 40 bytes; a miss
-    adds about 0.2 us. Both generations are dropped when full: a flood of different heads costs
-    those 0.2 us each and `size` entries of memory, no more.
+    CPython 3.11, a whole request without system calls: 1.7 us when its head is known, 4.4 us when
+    it has 40 bytes and is parsed, 7.1 us when it has 600. Both generations are dropped when full:
+    a flood of different heads costs a hash each and `size` entries of memory, no more.
     """
 
     __slots__ = ("seen", "size")
