@@ -1,5 +1,6 @@
 # make serve   install into .venv and run the example server
 # make test    install into .venv, then lint, types and tests
+# make fuzz    feed each parser with broken input for SECONDS (1) each
 # make bench   measure against peers (see bench/README.md)
 # make format  format and fix what can be fixed
 
@@ -9,7 +10,7 @@ APP ?= hello:HelloRouter
 BIN = $(VENV)/bin
 INSTALLED = $(VENV)/.installed
 
-.PHONY: serve test lint types unit bench format clean
+.PHONY: serve test lint types unit fuzz bench format clean
 
 serve: $(INSTALLED)
 	$(BIN)/plugpy serve $(APP) --app-dir examples --acceptors 2
@@ -25,6 +26,10 @@ types: $(INSTALLED)
 
 unit: $(INSTALLED)
 	$(BIN)/pytest -q
+
+fuzz: $(INSTALLED)
+	$(BIN)/python -m pip install --quiet --editable '.[fuzz]' || echo "atheris is not to be had here"
+	$(BIN)/python tests/fuzz --seconds $(or $(SECONDS),1)
 
 bench: $(INSTALLED)
 	$(BIN)/python -m bench

@@ -10,6 +10,7 @@ from acceptors.acceptor import Acceptor
 from acceptors.acceptor_pool import AcceptorPool
 from acceptors.api import (
     child_spec,
+    drain,
     get_addr,
     get_max_connections,
     get_port,
@@ -33,21 +34,28 @@ from acceptors.connections import Connections
 from acceptors.errors import AlreadyStartedError, NoListenerError, OptionError
 from acceptors.listener import Listener
 from acceptors.options import Alarm, TransportOptions
+from acceptors.proxy_protocol import ProxyHeader, ProxyProtocolError
 from acceptors.stream import StreamConnection
+from acceptors.tls import Certificates, TlsOptions
 
 __all__ = [
     "Acceptor",
     "AcceptorPool",
     "Alarm",
     "AlreadyStartedError",
+    "Certificates",
     "Connection",
     "Connections",
     "Listener",
     "NoListenerError",
     "OptionError",
+    "ProxyHeader",
+    "ProxyProtocolError",
     "StreamConnection",
+    "TlsOptions",
     "TransportOptions",
     "child_spec",
+    "drain",
     "get_addr",
     "get_max_connections",
     "get_port",

@@ -27,8 +27,8 @@ class Acceptor(Process):
         self.accepted = 0
         self.sleeping = False
 
-    def accept(self, family: int, descriptor: int) -> bool:
-        """Hand an accepted socket to a new connection process.
+    def accept(self, family: int, descriptor: int, address: Any = None) -> bool:
+        """Hand an accepted socket to a new connection process. address: as accept(2) gives it.
 
         Returns whether this acceptor is free again: False where it must sleep first. What a
         protocol raises is the end of that connection, not of the acceptor.
@@ -42,8 +42,13 @@ class Acceptor(Process):
             discard(descriptor)
             pool.start_failed(error)
             return True
+        if connections.peer_limits is not None:
+            connections.peer_limits.hold(connection, address)
         options = pool.listener.options
-        pool.handover.start(connection, family, descriptor, options)
+        if options.ssl is None and options.proxy_protocol is None:
+            pool.handover.start(connection, family, descriptor, options)
+        else:
+            pool.handover.arrive(connection, family, descriptor)
         return connections.active < connections.limit or options.max_connections_limit == "hard"
 
     def _signalled(self, reason: Reason) -> None:

@@ -18,8 +18,10 @@ from typing import TYPE_CHECKING, Any, Final
 from acceptors.acceptor import Acceptor
 from acceptors.connections import Connections
 from acceptors.handover import Handover
+from acceptors.idle import LOOK_INTERVAL, IdleConnections
 from acceptors.otp import NORMAL, SHUTDOWN, ParentProcess, Process, Reason, current_clock
 from acceptors.otp.clock import TimerHandle
+from acceptors.otp.process import nobodys_context
 from acceptors.otp.restarts import add_restart
 from acceptors.refusals import Refusals
 
@@ -77,6 +79,7 @@ class AcceptorPool(ParentProcess):
         "_complaints",
         "_idle",
         "_logged",
+        "_looking",
         "_reading",
         "_restarts",
         "_size",
@@ -85,6 +88,7 @@ class AcceptorPool(ParentProcess):
         "_tries",
         "connections",
         "handover",
+        "idle_connections",
         "listener",
         "refusals",
         "sockets",
@@ -97,13 +101,16 @@ class AcceptorPool(ParentProcess):
         self.connections = connections
         self.handover = Handover(connections.loop)
         self.refusals = Refusals(connections.loop)
+        self.idle_connections = IdleConnections(connections)
         self.sockets: list[socket.socket] = listener.sockets
         self._idle: deque[Acceptor] = deque()
         self._sleeping: list[Acceptor] = []
         # Descriptors that the event loop watches.
         self._reading: list[int] = []
-        # Whether nothing is accepted until a connection ends (policy "wait", hard limit).
+        # Whether nothing is accepted until a connection ends.
         self._blocked = False
+        # The timer that looks for idle connections again, while acceptors wait for room.
+        self._looking: TimerHandle | None = None
         self._backing_off: TimerHandle | None = None
         self._logged = -math.inf
         self._complaints = 0
@@ -160,6 +167,7 @@ class AcceptorPool(ParentProcess):
         """There is room for connections again."""
         self.connections.room_made = None
         self._blocked = False
+        self._look_no_more()
         sleeping, self._sleeping = self._sleeping, []
         for acceptor in sleeping:
             acceptor.sleeping = False
@@ -172,6 +180,7 @@ class AcceptorPool(ParentProcess):
         wanted = (
             self.alive
             and self.exit_reason is None
+            and self.connections.alive
             and bool(self._idle)
             and self._backing_off is None
             and not self._blocked
@@ -179,12 +188,20 @@ class AcceptorPool(ParentProcess):
         if not wanted:
             self.stop_reading()
         elif not self._reading:
+            context = nobodys_context()
             for one in self.sockets:
                 # PERF: socket.accept would make a socket object, which asks the kernel for its
                 # address; socket.family makes an enum member each time.
                 accept = one._accept  # type: ignore[attr-defined]
                 family = int(one.family)
-                self.connections.loop.add_reader(one.fileno(), self._readable, accept, family)
+                # What is accepted is not this process, nor the one whose end has made room.
+                context.run(
+                    self.connections.loop.add_reader,
+                    one.fileno(),
+                    self._readable,
+                    accept,
+                    family,
+                )
                 self._reading.append(one.fileno())
 
     def stop_reading(self) -> None:
@@ -199,13 +216,17 @@ class AcceptorPool(ParentProcess):
         idle = self._idle
         connections = self.connections
         tries = self._tries
+        limits = connections.peer_limits
         try:
             for done in range(tries if tries < len(idle) else len(idle)):
                 full = connections.active >= connections.limit
                 if full and self._at_the_limit():
                     return
+                if limits is not None and (pause := limits.pause()):
+                    self._pause(pause)
+                    return
                 try:
-                    descriptor, _ = accept()
+                    descriptor, address = accept()
                 except BlockingIOError:
                     self._tries, self._streak = done or 1, 0
                     return
@@ -216,13 +237,19 @@ class AcceptorPool(ParentProcess):
                 if full and self.listener.options.max_connections_policy != "wait":
                     self._refuse(family, descriptor)
                     continue
+                if limits is not None:
+                    limits.accepted()
+                    if limits.turns_away(address):
+                        self._refuse(family, descriptor)
+                        continue
                 acceptor = idle.popleft()
-                if acceptor.accept(family, descriptor):
+                if acceptor.accept(family, descriptor, address):
                     idle.append(acceptor)
                 else:
                     acceptor.sleeping = True
                     self._sleeping.append(acceptor)
                     connections.room_made = self.wake
+                    self._look_later()
         finally:
             self.handover.flush()
         # PERF: an accept(2) that finds nothing costs as much as one that finds a connection, so
@@ -236,14 +263,38 @@ class AcceptorPool(ParentProcess):
             self._watch_sockets()
 
     def _at_the_limit(self) -> bool:
-        """At max_connections: whether nothing is to be accepted until a connection ends."""
+        """At max_connections: whether nothing is to be accepted until a connection ends.
+
+        Idle connections are closed first, so that there is room in the next turns of the loop.
+        """
         options = self.listener.options
-        if options.max_connections_policy != "wait" or options.max_connections_limit == "soft":
+        making_room = self.idle_connections.shed(self._tries) > 0
+        if options.max_connections_policy == "wait":
+            if options.max_connections_limit == "soft":
+                return False
+        elif not making_room:
             return False
         self._blocked = True
         self.connections.room_made = self.wake
         self._watch_sockets()
+        self._look_later()
         return True
+
+    def _look_later(self) -> None:
+        # A busy connection that becomes idle tells nobody.
+        if self._looking is None:
+            self._looking = current_clock().call_later(LOOK_INTERVAL, self._look)
+
+    def _look(self) -> None:
+        self._looking = None
+        if self.connections.full():
+            self.idle_connections.shed(max(self._tries, len(self._sleeping)))
+            self._look_later()
+
+    def _look_no_more(self) -> None:
+        if self._looking is not None:
+            self._looking.cancel()
+            self._looking = None
 
     def _refuse(self, family: int, descriptor: int) -> None:
         listener = self.listener
@@ -285,9 +336,13 @@ class AcceptorPool(ParentProcess):
             )
             self._logged = now
             self._complaints = 0
-        self._backing_off = current_clock().call_later(BACK_OFF, self._try_again)
-        self._watch_sockets()
+        self._pause(BACK_OFF)
         return True
+
+    def _pause(self, seconds: float) -> None:
+        """Accept nothing for so long."""
+        self._backing_off = current_clock().call_later(seconds, self._try_again)
+        self._watch_sockets()
 
     def _try_again(self) -> None:
         self._backing_off = None
@@ -304,15 +359,15 @@ class AcceptorPool(ParentProcess):
                 if connections.active >= connections.limit or not self._idle:
                     break
                 try:
-                    descriptor, _ = accept()
+                    descriptor, address = accept()
                 except OSError:
                     break
-                self._idle[0].accept(one.family, descriptor)
+                self._idle[0].accept(one.family, descriptor, address)
                 self._idle.rotate()
         self.handover.flush()
 
     def _signalled(self, reason: Reason) -> None:
-        if self.listener.accepts_no_more:
+        if self.listener.accepts_no_more and not self.listener.keeps_sockets:
             self.take_queued()
             self._exited(reason)
             self.listener.close_sockets()
@@ -328,6 +383,7 @@ class AcceptorPool(ParentProcess):
         if self._backing_off is not None:
             self._backing_off.cancel()
             self._backing_off = None
+        self._look_no_more()
         self.connections.room_made = None
         self.refusals.close()
         super()._exited(reason)

@@ -186,6 +186,29 @@ async def wait_for_connections(
     await find(ref).connections.wait(lambda count: compare(count, number))
 
 
+def drain(
+    ref: Any,
+    select: Callable[[Connection], bool] | None = None,
+    *,
+    timeout: float | None = None,
+) -> list[Connection]:
+    """Let connections finish what they do and close, while the listener goes on accepting.
+
+    select: which; None for all that are there now. timeout: seconds until those that have not
+    finished are cancelled, and killed `connections.CANCEL_GRACE` later; None: they have all the
+    time. Returns at once, with the connections that were told: `await connection.join()` waits for
+    the end of one. Raises NoListenerError.
+    """
+    connections = find(ref).connections
+    chosen = [
+        process
+        for process in connections.children.values()
+        if isinstance(process, Connection) and (select is None or select(process))
+    ]
+    connections.drain(chosen, timeout)
+    return chosen
+
+
 def remove_connection(connection: Process) -> None:
     """Let a long-lived connection count against max_connections no more
     (ranch:remove_connection/1)."""

@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from itertools import islice
 from typing import TYPE_CHECKING, Any, Final
 
@@ -28,14 +28,19 @@ from acceptors.otp import (
 )
 from acceptors.otp.clock import TimerHandle
 from acceptors.otp.signals import post_exit
+from acceptors.peer_limits import PeerLimits, limits_anything
 
 if TYPE_CHECKING:
+    from acceptors.arrival import Arrival
     from acceptors.listener import Listener
 
 logger = logging.getLogger("acceptors")
 
 SLICE: Final = 500
 """Connections told to finish in one turn of the event loop: the others go on meanwhile."""
+
+CANCEL_GRACE: Final = 2.0
+"""Seconds that what was cancelled at the end of `shutdown` has to clean up, before it is killed."""
 
 TURNS: Final = 3
 """Turns of the event loop between the end of accepting and the order to finish."""
@@ -46,21 +51,26 @@ class Connections(ParentProcess):
 
     active        those that count against max_connections
     limit         max_connections as a number
+    peer_limits   PeerLimits, or None where no option limits addresses or the rate of accepting
     accepted      how many there have been, terminated: how many of them are over
+    arrivals      connection -> Arrival, of those that wait for a PROXY header or shake hands, and
+                  of those that came with such a header
     """
 
     __slots__ = (
         "__weakref__",
         "_alarmed",
         "_counting",
-        "_deadline",
+        "_deadlines",
         "_removed",
         "_waiters",
         "accepted",
         "active",
+        "arrivals",
         "limit",
         "listener",
         "loop",
+        "peer_limits",
         "room_made",
     )
 
@@ -72,17 +82,22 @@ class Connections(ParentProcess):
         self.active = 0
         self.limit = _limit(listener)
         self.accepted = 0
+        self.arrivals: dict[Process, Arrival] = {}
         # Connections that remove_connection took out of the count.
         self._removed: set[Process] = set()
         # Alarms that have gone off -> the timer that looks again.
         self._alarmed: dict[str, TimerHandle] = {}
         self._waiters: list[tuple[Callable[[int], bool], asyncio.Future[None]]] = []
-        # The timer of the option `shutdown`, while it stops.
-        self._deadline: TimerHandle | None = None
+        # Timers of what is being drained: of the option `shutdown` while it stops, and of others.
+        self._deadlines: set[TimerHandle] = set()
         # Whether somebody wants to know of each change of the count.
         self._counting = bool(listener.options.alarms)
         # Called when a connection ends while acceptors wait for that; None while none does.
         self.room_made: Callable[[], None] | None = None
+        self.peer_limits: PeerLimits | None = None
+        if limits_anything(listener.options):
+            self.peer_limits = PeerLimits(listener.ref)
+            self.peer_limits.change(listener.options)
 
     @property
     def terminated(self) -> int:
@@ -116,6 +131,8 @@ class Connections(ParentProcess):
             self._removed.discard(child)
         else:
             self.active -= 1
+        if self.arrivals and (arrival := self.arrivals.pop(child, None)) is not None:
+            arrival.close()
         if reason != NORMAL:
             self._report(child, reason)
         if self.room_made is not None and self.active < self.limit:
@@ -164,7 +181,7 @@ class Connections(ParentProcess):
             # bytes, where they are there already, in the one after that; then it is in flight.
             self._in_turns(TURNS, self._tell_all, SHUTDOWN)
             if shutdown != "infinity":
-                self._deadline = current_clock().call_later(shutdown, self._kill)
+                self._later(shutdown, self._time_is_up)
 
     def _in_turns(self, turns: int, callback: Callable[..., None], *args: Any) -> None:
         if turns:
@@ -172,19 +189,69 @@ class Connections(ParentProcess):
         else:
             callback(*args)
 
-    def _kill(self) -> None:
+    def drain(self, connections: Sequence[Process], timeout: float | None = None) -> None:
+        """Let these finish and close; what has not in `timeout` seconds is cancelled, then
+        killed."""
+        self._tell(connections, SHUTDOWN)
+        if timeout is not None:
+            self._later(timeout, self._end, connections)
+
+    def _time_is_up(self) -> None:
         logger.warning(
-            "listener %r: %d connections have not finished in %s s; they are killed",
+            "listener %r: %d connections have not finished in %s s; they are ended",
             self.listener.ref,
             len(self.children),
             self.listener.options.shutdown,
         )
-        self._tell_all(KILL)
+        self._end(list(self.children.values()))
+
+    def _end(self, connections: Sequence[Process], start: int = 0) -> None:
+        """Cancel what they work at; where there is nothing to cancel, kill."""
+        for connection in islice(connections, start, start + SLICE):
+            if connection.alive and not self._cancel(connection):
+                post_exit(self, connection, KILL)
+        if not self.alive:
+            return
+        if start + SLICE < len(connections):
+            self.loop.call_soon(self._end, connections, start + SLICE)
+        else:
+            left = [connection for connection in connections if connection.alive]
+            if left:
+                self._later(CANCEL_GRACE, self._kill, left)
+
+    def _cancel(self, connection: Process) -> bool:
+        try:
+            return isinstance(connection, Connection) and connection.cancel(SHUTDOWN)
+        except Exception:
+            logger.exception("%r could not be cancelled: it is killed", connection)
+            return False
+
+    def _kill(self, connections: Sequence[Process]) -> None:
+        left = [connection for connection in connections if connection.alive]
+        if left:
+            logger.warning(
+                "listener %r: %d connections have not ended %s s after they were cancelled; "
+                "they are killed",
+                self.listener.ref,
+                len(left),
+                CANCEL_GRACE,
+            )
+            self._tell(left, KILL)
+
+    def _later(self, delay: float, callback: Callable[..., None], *args: Any) -> None:
+        """A timer that ends with this process."""
+
+        def due() -> None:
+            self._deadlines.discard(timer)
+            callback(*args)
+
+        timer = current_clock().call_later(delay, due)
+        self._deadlines.add(timer)
 
     def _tell_all(self, reason: Reason) -> None:
-        self._tell(list(self.children.values()), reason, 0)
+        self._tell(list(self.children.values()), reason)
 
-    def _tell(self, connections: list[Process], reason: Reason, start: int) -> None:
+    def _tell(self, connections: Sequence[Process], reason: Reason, start: int = 0) -> None:
         for connection in islice(connections, start, start + SLICE):
             if connection.alive:
                 post_exit(self, connection, reason)
@@ -193,10 +260,13 @@ class Connections(ParentProcess):
 
     def _exited(self, reason: Reason = NORMAL) -> None:
         if self.alive:
-            if self._deadline is not None:
-                self._deadline.cancel()
-            for timer in self._alarmed.values():
+            # Until both are started anew nothing is accepted: there would be nobody to serve it.
+            pool = self.listener.acceptors
+            if pool is not None and pool.connections is self:
+                pool.stop_reading()
+            for timer in (*self._deadlines, *self._alarmed.values()):
                 timer.cancel()
+            self._deadlines.clear()
             for _, waiter in self._waiters:
                 if not waiter.done():
                     waiter.set_result(None)
@@ -218,6 +288,12 @@ class Connections(ParentProcess):
         """The listener's options were changed: alarms and limits may be others."""
         self._counting = True
         self.limit = _limit(self.listener)
+        options = self.listener.options
+        if self.peer_limits is not None:
+            self.peer_limits.change(options)
+        elif limits_anything(options):
+            self.peer_limits = PeerLimits(self.listener.ref)
+            self.peer_limits.change(options)
         if self.room_made is not None and self.active < self.limit:
             self.room_made()
         self._count_changed()

@@ -12,14 +12,24 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import logging
+import math
 import os
 import socket
 from collections.abc import Coroutine
 from typing import Any
 
+from acceptors.arrival import Arrival
 from acceptors.connection import Connection
+from acceptors.networks import Networks
 from acceptors.options import TransportOptions
+from acceptors.otp import current_clock
 from acceptors.otp.reasons import SHUTDOWN
+
+logger = logging.getLogger("acceptors")
+
+LOG_INTERVAL = 5.0
+"""Seconds between two log lines about peers that are not trusted proxies."""
 
 
 class AcceptedSocket:
@@ -123,34 +133,67 @@ class AcceptedSocket:
                 connection.abort("killed")
 
 
+class LateSocket(AcceptedSocket):
+    """An AcceptedSocket of which bytes were taken that are the protocol's."""
+
+    __slots__ = ("kept",)
+
+    def __init__(self, family: int, descriptor: int, connection: Connection, kept: bytes) -> None:
+        super().__init__(family, descriptor, connection)
+        self.kept = kept
+
+    def connection_made(self, transport: Any) -> None:
+        connection = self.connection
+        super().connection_made(transport)
+        if connection is None or connection.transport is None or transport.is_closing():
+            return
+        try:
+            connection.data_received(self.kept)
+        except Exception as error:
+            transport.abort()
+            connection._exited(error)
+
+
 class Handover:
     """Handover of sockets to one event loop."""
 
-    __slots__ = ("_light", "_started", "_tasks", "loop")
+    __slots__ = ("_complained", "_complaints", "_light", "_networks", "_started", "loop")
 
     def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
         # A Connection is a protocol by its shape, not by inheritance.
         self.loop: Any = loop
         self._light = type(loop).__module__.startswith("uvloop")
         self._started: list[AcceptedSocket] = []
-        self._tasks: set[asyncio.Task[None]] = set()
+        self._networks: tuple[Any, Networks] | None = None
+        self._complaints = 0
+        self._complained = -math.inf
+
+    def arrive(self, connection: Connection, family: int, descriptor: int) -> None:
+        """As `start`, once what comes before the protocol is there (ssl, proxy_protocol)."""
+        real = _real(family, descriptor)
+        try:
+            Arrival(self, connection, real)
+        except Exception as error:
+            real.close()
+            failed(connection, error)
 
     def start(
-        self, connection: Connection, family: int, descriptor: int, options: TransportOptions
+        self,
+        connection: Connection,
+        family: int,
+        descriptor: int,
+        options: TransportOptions,
+        kept: bytes = b"",
     ) -> None:
         """Make `connection` the protocol of a socket. What fails ends that connection only.
 
-        `flush` must be called in the same turn of the loop.
+        `flush` must be called in the same turn of the loop. kept: bytes that were read already.
         """
-        accepted = AcceptedSocket(family, descriptor, connection)
-        if options.ssl is not None:
-            # TLS needs the real thing, and costs a hundred times what that costs.
-            task = self.loop.create_task(
-                self._handshake(accepted, _real(family, descriptor), options)
-            )
-            self._tasks.add(task)
-            task.add_done_callback(self._tasks.discard)
-            return
+        accepted = (
+            LateSocket(family, descriptor, connection, kept)
+            if kept
+            else AcceptedSocket(family, descriptor, connection)
+        )
         real: Any = accepted if self._light else _real(family, descriptor)
         connecting = self.loop.connect_accepted_socket(accepted, real)
         try:
@@ -169,6 +212,39 @@ class Handover:
         if not options.nodelay and family != socket.AF_UNIX:
             _delay(descriptor)
 
+    async def connect(self, connection: Connection, real: socket.socket, **tls: Any) -> None:
+        """Make `connection` the protocol of a socket that speaks TLS. Raises what the handshake
+        ends with. tls: arguments of `loop.connect_accepted_socket`."""
+        accepted = AcceptedSocket(real.family, real.fileno(), connection)
+        try:
+            await self.loop.connect_accepted_socket(accepted, real, **tls)
+        finally:
+            accepted.connection = None
+        if not connection.connections.listener.options.nodelay and real.family != socket.AF_UNIX:
+            _delay(accepted.descriptor)
+
+    def proxy_networks(self, options: TransportOptions) -> Networks:
+        """The option of that name, ready to be asked."""
+        if self._networks is None or self._networks[0] is not options.proxy_networks:
+            self._networks = options.proxy_networks, Networks(options.proxy_networks)
+        return self._networks[1]
+
+    def complain(self, ref: Any, address: str) -> None:
+        """Say, now and then, that somebody connects who is not a trusted proxy."""
+        self._complaints += 1
+        now = current_clock().now()
+        if now - self._complained < LOG_INTERVAL:
+            return
+        logger.warning(
+            "listener %r: %s is not in proxy_networks, so it may not say whose connection it "
+            "passes on: closed%s",
+            ref,
+            address,
+            f" ({self._complaints} were since this was last said)" if self._complaints > 1 else "",
+        )
+        self._complained = now
+        self._complaints = 0
+
     def flush(self) -> None:
         """End what was started in this turn: in the next, after the transports are made."""
         started = self._started
@@ -178,26 +254,6 @@ class Handover:
                 self.loop.call_soon(started[0].end)
             else:
                 self.loop.call_soon(_end_all, started)
-
-    async def _handshake(
-        self, accepted: AcceptedSocket, real: socket.socket, options: TransportOptions
-    ) -> None:
-        connection = accepted.connection
-        try:
-            await self.loop.connect_accepted_socket(
-                accepted,
-                real,
-                ssl=options.ssl,
-                ssl_handshake_timeout=options.handshake_timeout,
-            )
-            if not options.nodelay:
-                _delay(accepted.descriptor)
-        except Exception as error:
-            real.close()
-            if connection is not None:
-                failed(connection, error)
-        finally:
-            accepted.connection = None
 
 
 def _end_all(started: list[AcceptedSocket]) -> None:

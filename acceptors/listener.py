@@ -55,6 +55,7 @@ class Listener(Supervisor):
 
     __slots__ = (
         "_connections",
+        "_keeps_sockets",
         "_listen",
         "_pool",
         "_port",
@@ -94,6 +95,7 @@ class Listener(Supervisor):
         self.protocol_options = protocol_options
         self.status: Status = "running"
         self.label = f"listener {ref}"
+        self._keeps_sockets = False
         self._listen: ListenSockets | None = None
         self._port: int | None = None
         self._connections: Connections | None = None
@@ -169,13 +171,24 @@ class Listener(Supervisor):
         if listen is not None:
             listen.close()
 
-    async def suspend(self) -> None:
-        """Accept no more and close the sockets; connections live on."""
+    @property
+    def keeps_sockets(self) -> bool:
+        """Whether it is suspended and listens all the same: clients wait in the backlog."""
+        return self._keeps_sockets and self.status == "suspended" and not self._ending
+
+    async def suspend(self, *, close: bool = True) -> None:
+        """Accept no more and close the sockets; connections live on.
+
+        close: False keeps the sockets, so that who connects waits until `resume`: for sockets that
+        somebody else holds open too, and that could not be opened again.
+        """
         if self.status == "suspended":
             return
         self.status = "suspended"
+        self._keeps_sockets = not close
         await self.terminate_child(ACCEPTORS)
-        self.close_sockets()
+        if close:
+            self.close_sockets()
 
     async def resume(self) -> None:
         """Listen again, on the same port, with the options of now. Raises OSError."""

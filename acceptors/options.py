@@ -14,9 +14,12 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final, Literal
 
 from acceptors.errors import OptionError
+from acceptors.networks import LOOPBACK, Networks
 
 if TYPE_CHECKING:
     from ssl import SSLContext
+
+    from acceptors.tls import Certificates
 
 Shutdown = float | Literal["infinity", "brutal_kill"]
 Policy = Literal["wait", "refuse", "close"]
@@ -48,7 +51,7 @@ class TransportOptions:
 
     Where to listen, one of:
       host, port          "127.0.0.1" and 0 (any free port). "::" is every IPv4 and IPv6 address
-                          (dual stack), "0.0.0.0" every IPv4 one
+                          (dual stack), "0.0.0.0" every IPv4 one, a name all of its own
       uds, uds_mode       path of a unix socket and its mode bits, 0o660; unlinked when it stops
       fd                  an open descriptor of a socket; it is duplicated, yours stays open
       sockets             sockets that are bound already; duplicated too
@@ -61,10 +64,18 @@ class TransportOptions:
                             is served, so up to num_acceptors more (Ranch)
     max_connections_policy  at the limit, "wait" in the backlog; "refuse" by the protocol's
                             refusal, for HTTP a 503 with Retry-After; or "close"
-    handshake_timeout       5.0 for the TLS handshake
+    max_connections_per_ip  "infinity": connections of one IPv4 address or IPv6 /64 at a time; more
+                            are refused where the policy is "refuse", else closed
+    accept_rate             0, any: connections accepted a second; the others wait in the backlog
+    accept_rate_per_ip      0, any: new connections a second of one address; more are turned away
+    handshake_timeout       5.0 for all that comes before the protocol's bytes: PROXY header and TLS
+                            handshake together
     shutdown                5.0 for connections to finish when it stops, "infinity" or "brutal_kill"
     alarms                  name -> Alarm
-    ssl                     SSLContext of a TLS listener; None: plain TCP
+    ssl                     acceptors.tls.Certificates or an SSLContext; None: no TLS
+    proxy_protocol          None; "required": a trusted proxy says first, by the PROXY protocol,
+                            whose connection it passes on, and others are closed; "optional": it may
+    proxy_networks          loopback: networks of trusted proxies, in CIDR notation
     post_listen_callback    called with the list of sockets when they listen, before the first
                             accept; what it raises fails the start
 
@@ -90,10 +101,15 @@ class TransportOptions:
     max_connections: int | Literal["infinity"] = 16_384
     max_connections_limit: Limit = "hard"
     max_connections_policy: Policy = "wait"
+    max_connections_per_ip: int | Literal["infinity"] = "infinity"
+    accept_rate: float = 0.0
+    accept_rate_per_ip: float = 0.0
     handshake_timeout: float = 5.0
     shutdown: Shutdown = 5.0
     alarms: Mapping[str, Alarm] = dataclasses.field(default_factory=dict)
-    ssl: SSLContext | None = None
+    ssl: SSLContext | Certificates | None = None
+    proxy_protocol: Literal["optional", "required"] | None = None
+    proxy_networks: Sequence[str] = LOOPBACK
     post_listen_callback: Callable[[list[socket.socket]], object] | None = None
 
     backlog: int = 1024
@@ -155,6 +171,19 @@ def _is_seconds(value: Any) -> bool:
     )
 
 
+def _is_tls(value: Any) -> bool:
+    # By its shape: the module ssl takes 10 ms to import, which plain TCP need not pay.
+    return hasattr(value, "wrap_bio") or hasattr(value, "context_for")
+
+
+def _are_networks(value: Any) -> bool:
+    try:
+        Networks(value)
+    except ValueError:
+        return False
+    return True
+
+
 _FLAG: Check = (lambda value: isinstance(value, bool), "True or False")
 
 CHECKS: Final[dict[str, Check]] = {
@@ -176,6 +205,12 @@ CHECKS: Final[dict[str, Check]] = {
     ),
     "max_connections_limit": (lambda value: value in LIMITS, " or ".join(map(repr, LIMITS))),
     "max_connections_policy": (lambda value: value in POLICIES, " or ".join(map(repr, POLICIES))),
+    "max_connections_per_ip": (
+        lambda value: value == "infinity" or _whole(1)[0](value),
+        'a whole number, 1 or more, or "infinity"',
+    ),
+    "accept_rate": (lambda value: _is_seconds(value), "a number a second, 0 for any"),
+    "accept_rate_per_ip": (lambda value: _is_seconds(value), "a number a second, 0 for any"),
     "handshake_timeout": (lambda value: _is_seconds(value) and value > 0, "seconds above 0"),
     "shutdown": (
         lambda value: value in ("infinity", "brutal_kill") or _is_seconds(value),
@@ -188,8 +223,9 @@ CHECKS: Final[dict[str, Check]] = {
         ),
         "a dict of Alarm with a threshold above 0",
     ),
-    # By its shape: the module ssl takes 10 ms to import, which plain TCP need not pay.
-    "ssl": (lambda value: value is None or hasattr(value, "wrap_bio"), "an SSLContext"),
+    "ssl": (lambda value: value is None or _is_tls(value), "an SSLContext, or Certificates"),
+    "proxy_protocol": (lambda value: value in (None, "optional", "required"), "optional, required"),
+    "proxy_networks": (_are_networks, "a list of networks such as 10.0.0.0/8"),
     "post_listen_callback": (lambda value: value is None or callable(value), "a function"),
     "backlog": _whole(1, 65_535),
     "nodelay": _FLAG,
@@ -202,12 +238,17 @@ CHECKS: Final[dict[str, Check]] = {
 
 AT_ONCE: Final = frozenset(
     {
+        "accept_rate",
+        "accept_rate_per_ip",
         "alarms",
         "handshake_timeout",
         "max_connections",
         "max_connections_limit",
+        "max_connections_per_ip",
         "max_connections_policy",
         "num_acceptors",
+        "proxy_networks",
+        "proxy_protocol",
         "shutdown",
         "ssl",
     }

@@ -6,16 +6,24 @@ import os
 import socket
 import stat
 import sys
-from typing import Final
+from typing import Any, Final
 
 from acceptors.options import TransportOptions
 
 LISTEN_FDS_START: Final = 3
 """The first descriptor that systemd passes (sd_listen_fds(3))."""
 
+NOT_OURS: Final = frozenset({errno.EADDRNOTAVAIL, errno.EAFNOSUPPORT})
+"""bind(2) and socket(2): the address is not one of this machine."""
+
+PORT_ATTEMPTS: Final = 10
+"""Free ports that are tried until one is free at all addresses of a name."""
+
 
 class ListenSockets:
     """The sockets of one listener, non-blocking. Raises OSError where one can't be opened.
+
+    A host that is a name listens on all of its addresses, on one port.
 
     sockets   list, empty once closed
     port      of the first; kept, so that a listener that was suspended resumes on the same one
@@ -57,11 +65,7 @@ class ListenSockets:
             for descriptor in systemd_descriptors():
                 self.sockets.append(_adopt(descriptor))
         else:
-            port = options.port or self.port or 0
-            for _ in range(options.num_listen_sockets):
-                one = _bind(options, port)
-                self.sockets.append(one)
-                port = one.getsockname()[1]
+            self.sockets += _bind_all(options, options.port or self.port or 0)
         name = self.sockets[0].getsockname()
         if isinstance(name, tuple):
             self.port = name[1]
@@ -116,12 +120,53 @@ def systemd_descriptors() -> list[int]:
     return list(range(LISTEN_FDS_START, LISTEN_FDS_START + int(count)))
 
 
-def _bind(options: TransportOptions, port: int) -> socket.socket:
+def _bind_all(options: TransportOptions, port: int) -> list[socket.socket]:
+    """num_listen_sockets for each address of the host, all on one port.
+
+    A name can have several addresses: what "localhost" is, clients decide differently. Those that
+    this machine does not have (IPv6 is off, DNS knows of other machines) are passed over.
+    """
+    addresses = _addresses(options.host, port)
+    for attempt in range(PORT_ATTEMPTS):
+        sockets: list[socket.socket] = []
+        missing: OSError | None = None
+        chosen = port
+        try:
+            for address in addresses:
+                try:
+                    for _ in range(options.num_listen_sockets):
+                        sockets.append(_bind(options, *address, chosen))
+                        chosen = sockets[0].getsockname()[1]
+                except OSError as error:
+                    if error.errno not in NOT_OURS:
+                        raise
+                    missing = missing or error
+            if sockets:
+                return sockets
+            assert missing is not None
+            raise missing
+        except BaseException as error:
+            for one in sockets:
+                one.close()
+            # The system picked a port that is free at the first address, but not at the next.
+            again = not port and len(sockets) and attempt + 1 < PORT_ATTEMPTS
+            if not (again and isinstance(error, OSError) and error.errno == errno.EADDRINUSE):
+                raise
+    raise AssertionError
+
+
+def _addresses(host: str, port: int) -> list[tuple[int, tuple[Any, ...]]]:
+    """(family, socket address) of each address of a host, each once. Raises OSError."""
     found = socket.getaddrinfo(
-        options.host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE | socket.AI_NUMERICSERV
+        host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE | socket.AI_NUMERICSERV
     )
-    family, kind, protocol, _, address = found[0]
-    one = socket.socket(family, kind, protocol)
+    return list(dict.fromkeys((int(family), address) for family, _, _, _, address in found))
+
+
+def _bind(
+    options: TransportOptions, family: int, address: tuple[Any, ...], port: int
+) -> socket.socket:
+    one = socket.socket(family, socket.SOCK_STREAM)
     try:
         # No TIME_WAIT of an earlier run may keep this one from its port (as in Ranch, always on).
         one.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
@@ -138,10 +183,11 @@ def _bind(options: TransportOptions, port: int) -> socket.socket:
             one.setsockopt(socket.IPPROTO_TCP, socket.TCP_DEFER_ACCEPT, options.defer_accept)
         if options.fastopen and hasattr(socket, "TCP_FASTOPEN"):
             one.setsockopt(socket.IPPROTO_TCP, socket.TCP_FASTOPEN, options.fastopen)
-        one.bind(address)
+        one.bind((address[0], port, *address[2:]))
     except OSError as error:
         one.close()
-        raise _at(error, f"{options.host} port {port}") from error
+        shown = options.host if address[0] == options.host else f"{options.host}, {address[0]},"
+        raise _at(error, f"{shown} port {port}") from error
     except BaseException:
         one.close()
         raise

@@ -21,6 +21,10 @@ from typing import TYPE_CHECKING, Any
 from plugpy._version import __version__ as __version__
 
 if TYPE_CHECKING:
+    from plugpy.application import Application as Application
+    from plugpy.application import every as every
+    from plugpy.application import supervisor as supervisor
+    from plugpy.application import worker as worker
     from plugpy.conn import Conn as Conn
     from plugpy.pipeline import Pipeline as Pipeline
     from plugpy.pipeline import blocking as blocking
@@ -41,6 +45,7 @@ if TYPE_CHECKING:
     from plugpy.server import run as run
 
 _HOMES = {
+    "plugpy.application": ("Application", "every", "supervisor", "worker"),
     "plugpy.conn": ("Conn",),
     "plugpy.pipeline": ("Pipeline", "blocking"),
     "plugpy.router": (

@@ -9,7 +9,7 @@ A process belongs to the event loop (and thread) that it was made in. From anoth
 `loop.call_soon_threadsafe`.
 """
 
-from acceptors.otp import system
+from acceptors.otp import callers, system, testing
 from acceptors.otp.agent import Agent
 from acceptors.otp.calls import From, call, cast, reply, stop
 from acceptors.otp.child_spec import (
@@ -38,9 +38,11 @@ from acceptors.otp.mailbox import ANY, matches
 from acceptors.otp.names import Destination, Via, register, registered, unregister, via, whereis
 from acceptors.otp.outcomes import NoReply, Reply, Stop
 from acceptors.otp.partition_supervisor import PartitionSupervisor
-from acceptors.otp.pid import Pid, Reference
+from acceptors.otp.periodic import every
+from acceptors.otp.pid import Alias, Pid, Reference
 from acceptors.otp.primitives import (
     Timer,
+    alias,
     cancel_timer,
     demonitor,
     exit,  # noqa: A004  OTP's name for it
@@ -48,15 +50,19 @@ from acceptors.otp.primitives import (
     is_alive,
     link,
     monitor,
+    process_info,
     receive,
     send,
     send_after,
+    set_label,
+    unalias,
     unlink,
 )
 from acceptors.otp.process import ParentProcess, Process, processes, root
 from acceptors.otp.reasons import (
     KILL,
     KILLED,
+    NOCONNECTION,
     NOPROC,
     NORMAL,
     SHUTDOWN,
@@ -66,6 +72,7 @@ from acceptors.otp.reasons import (
 )
 from acceptors.otp.registry import AlreadyRegisteredError, Registry
 from acceptors.otp.server_process import ServerProcess
+from acceptors.otp.stacks import stack_of
 from acceptors.otp.supervision import ChildError
 from acceptors.otp.supervisor import Supervisor
 from acceptors.otp.task_process import (
@@ -84,10 +91,12 @@ __all__ = [
     "IGNORE",
     "KILL",
     "KILLED",
+    "NOCONNECTION",
     "NOPROC",
     "NORMAL",
     "SHUTDOWN",
     "Agent",
+    "Alias",
     "AlreadyRegisteredError",
     "AsyncTask",
     "BadArgumentError",
@@ -124,7 +133,9 @@ __all__ = [
     "Timer",
     "Via",
     "VirtualClock",
+    "alias",
     "call",
+    "callers",
     "cancel_timer",
     "cast",
     "check_childspecs",
@@ -132,6 +143,7 @@ __all__ = [
     "current",
     "current_clock",
     "demonitor",
+    "every",
     "exit",
     "flag",
     "format_reason",
@@ -140,6 +152,7 @@ __all__ = [
     "link",
     "matches",
     "monitor",
+    "process_info",
     "processes",
     "receive",
     "register",
@@ -149,11 +162,15 @@ __all__ = [
     "self",
     "send",
     "send_after",
+    "set_label",
     "spawn",
     "spawn_link",
     "spawn_monitor",
+    "stack_of",
     "stop",
     "system",
+    "testing",
+    "unalias",
     "unlink",
     "unregister",
     "use_clock",

@@ -99,6 +99,25 @@ class ChildSpec:
         }
 
 
+class Childlike:
+    """A class that says how it is supervised: `class Cache(GenServer, restart="transient")`.
+
+    The keywords are fields of ChildSpec (Elixir: `use GenServer, restart: :transient`); subclasses
+    inherit them, and `child_spec(Cache, restart=...)` still overrides.
+    """
+
+    __slots__ = ()
+
+    _child_fields: Mapping[str, Any] = {}
+
+    def __init_subclass__(cls, **fields: Any) -> None:
+        super().__init_subclass__()
+        if fields:
+            cls._child_fields = {**cls._child_fields, **_known(fields)}
+            if "start" not in fields and "id" not in fields:
+                ChildSpec(id=cls.__name__, start=cls, **fields)  # a bad field is told here
+
+
 FIELDS: Final = tuple(spec_field.name for spec_field in dataclasses.fields(ChildSpec))
 
 

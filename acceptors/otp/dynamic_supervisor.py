@@ -9,9 +9,15 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Iterable
 from functools import partial
-from typing import Any, Final, Literal
+from typing import Any, Final
 
-from acceptors.otp.child_spec import ChildSpec, ChildSpecError, check_significant, child_spec
+from acceptors.otp.child_spec import (
+    Childlike,
+    ChildSpec,
+    ChildSpecError,
+    check_significant,
+    child_spec,
+)
 from acceptors.otp.clock import current_clock
 from acceptors.otp.errors import StartError
 from acceptors.otp.names import Via
@@ -19,12 +25,16 @@ from acceptors.otp.process import ParentProcess, Process
 from acceptors.otp.reasons import KILL, NOPROC, SHUTDOWN, Reason, format_reason, is_orderly
 from acceptors.otp.reports import supervisor_report
 from acceptors.otp.signals import post_exit
+from acceptors.otp.starting import check_free
 from acceptors.otp.supervision import (
     Child,
     ChildError,
+    ChildRow,
     SupervisorProcess,
     attach,
     caller_and_parent,
+    child_counts,
+    child_row,
     stopped_well,
 )
 
@@ -32,7 +42,7 @@ STOP_SLICE: Final = 250
 """Children signalled in one turn of the loop: 50,000 of them must not hold it up."""
 
 
-class DynamicSupervisor(SupervisorProcess):
+class DynamicSupervisor(Childlike, SupervisorProcess):
     """A supervisor of children that come and go; `await DynamicSupervisor.start_link(...)`.
 
     max_children: at most so many at a time, None (default) for no limit.
@@ -67,7 +77,7 @@ class DynamicSupervisor(SupervisorProcess):
     async def start_link(
         cls, *, name: str | Via | None = None, label: str | None = None, **flags: Any
     ) -> Any:
-        """Start one, linked with the caller."""
+        """Start one, linked with the caller. Raises StartError when the name is taken."""
         return await cls._start_supervisor(True, name, label, flags)
 
     @classmethod
@@ -83,6 +93,7 @@ class DynamicSupervisor(SupervisorProcess):
     ) -> DynamicSupervisor:
         if "auto_shutdown" in flags:
             raise ChildSpecError(f"a {cls.__name__} has no auto_shutdown; use a Supervisor for it")
+        check_free(name)
         caller, parent = caller_and_parent(link)
         supervisor = cls(parent=parent, **flags)
         supervisor.label = label or cls.__name__
@@ -94,13 +105,14 @@ class DynamicSupervisor(SupervisorProcess):
     @classmethod
     def child_spec(cls, **options: Any) -> ChildSpec:
         """One as the child of a supervisor; `options` are those of `start_link`."""
-        return ChildSpec(
-            id=options.get("name") or cls.__name__,
-            start=cls.start_link,
-            kwargs=options,
-            type="supervisor",
-            modules=(cls,),
-        )
+        defaults: dict[str, Any] = {
+            "id": options.get("name") or cls.__name__,
+            "start": cls.start_link,
+            "kwargs": options,
+            "type": "supervisor",
+            "modules": (cls,),
+        }
+        return ChildSpec(**{**defaults, **cls._child_fields})
 
     async def start_child(self, child: Any) -> Process | None:
         """Start a child of what `child_spec` takes; None when its start said IGNORE.
@@ -115,24 +127,13 @@ class DynamicSupervisor(SupervisorProcess):
         """Stop a child and forget it. Raises ChildError (not_found)."""
         await self._submit(lambda: self._terminate_child(process))
 
-    def which_children(self) -> list[tuple[None, Process | Literal["restarting"] | None, str, Any]]:
+    def which_children(self) -> list[ChildRow]:
         """(None, process or "restarting", type, modules) of each child."""
-        return [
-            (None, "restarting" if child.restarting else child.process, child.spec.type,
-             child.spec.modules)
-            for child in list(self._active.values())
-        ]  # fmt: skip
+        return [child_row(None, child) for child in list(self._active.values())]
 
     def count_children(self) -> dict[str, int]:
         """How many specs, active, supervisors and workers there are; one that restarts is not."""
-        children = list(self._active.values())
-        supervisors = sum(child.spec.type == "supervisor" for child in children)
-        return {
-            "specs": len(children),
-            "active": sum(not child.restarting for child in children),
-            "supervisors": supervisors,
-            "workers": len(children) - supervisors,
-        }
+        return child_counts(self._active.values())
 
     def _check_room(self) -> None:
         if self.max_children is not None and len(self._active) >= self.max_children:

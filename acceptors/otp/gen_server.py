@@ -21,14 +21,14 @@ from __future__ import annotations
 from typing import Any
 
 from acceptors.otp.calls import From
-from acceptors.otp.child_spec import ChildSpec
+from acceptors.otp.child_spec import Childlike, ChildSpec
 from acceptors.otp.names import Via
 from acceptors.otp.reasons import Reason
 from acceptors.otp.reports import logger
 from acceptors.otp.server_process import ServerProcess, start_server
 
 
-class GenServer:
+class GenServer(Childlike):
     """Callbacks of a server; subclasses override what they need.
 
     `init` may return None, IGNORE, Stop(reason) or NoReply(...). `handle_call` returns the answer,
@@ -65,35 +65,53 @@ class GenServer:
         """Clean up. Runs after Stop, after an exception in a callback, and for an EXIT of the
         parent when trapping; not after `kill`, nor after an exit signal that is not trapped."""
 
+    def format_status(self, status: dict[str, Any]) -> dict[str, Any]:
+        """What `system.get_status` may show: override it to leave secrets out of `status["state"]`.
+
+        The state is the attributes of the server, a copy of its `__dict__`.
+        """
+        return status
+
     def code_change(self, old_version: Any, extra: Any) -> Any:
         """Turn the state of `old_version` into that of this one (see `system.change_code`)."""
 
     @classmethod
     async def start_link(
-        cls, *args: Any, name: str | Via | None = None, **kwargs: Any
+        cls,
+        *args: Any,
+        name: str | Via | None = None,
+        start_timeout: float | None = None,
+        **kwargs: Any,
     ) -> ServerProcess | Any:
         """Start a server linked with the caller; its process once `init` returned, or IGNORE.
 
+        start_timeout: seconds that `init` may take, None (default) for no limit; then the server is
+            killed, the caller is not harmed, and StartError has the reason `timeout`.
         Raises StartError with the reason when `init` raised or said Stop (a caller that does not
         trap exits is then ended by the link, unless the reason is normal), and
         `("already_started", process)` when the name is taken.
         """
-        return await start_server(cls(), args, kwargs, name=name, link=True)
+        return await start_server(cls(), args, kwargs, name=name, link=True, seconds=start_timeout)
 
     @classmethod
     async def start(
-        cls, *args: Any, name: str | Via | None = None, **kwargs: Any
+        cls,
+        *args: Any,
+        name: str | Via | None = None,
+        start_timeout: float | None = None,
+        **kwargs: Any,
     ) -> ServerProcess | Any:
         """As `start_link`, linked with nobody."""
-        return await start_server(cls(), args, kwargs, name=name, link=False)
+        return await start_server(cls(), args, kwargs, name=name, link=False, seconds=start_timeout)
 
     @classmethod
     def child_spec(cls, *args: Any, **kwargs: Any) -> ChildSpec:
         """The server as a child; the arguments are those of `start_link`."""
-        return ChildSpec(
-            id=kwargs.get("name") or cls.__name__,
-            start=cls.start_link,
-            args=args,
-            kwargs=kwargs,
-            modules=(cls,),
-        )
+        defaults: dict[str, Any] = {
+            "id": kwargs.get("name") or cls.__name__,
+            "start": cls.start_link,
+            "args": args,
+            "kwargs": kwargs,
+            "modules": (cls,),
+        }
+        return ChildSpec(**{**defaults, **cls._child_fields})

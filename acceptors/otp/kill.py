@@ -15,12 +15,36 @@ import asyncio
 import threading
 from collections import deque
 from contextvars import Context
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, Final, Protocol
 
 from acceptors.otp.clock import Clock, TimerHandle, current_clock
 
 if TYPE_CHECKING:
-    from acceptors.otp.task_process import TaskProcess
+    from acceptors.otp.pid import Pid
+    from acceptors.otp.reasons import Reason
+
+
+class Mortal(Protocol):
+    """A process that Task code runs for: a TaskProcess, or a record that has a Task for a time."""
+
+    alive: bool
+    exit_reason: Reason
+    _serial: int
+
+    @property
+    def pid(self) -> Pid:
+        """Its number."""
+
+    @property
+    def task(self) -> asyncio.Future[Any] | None:
+        """The Task that runs its code."""
+
+    @property
+    def initial_call(self) -> str:
+        """The name of its code."""
+
+    def _reap(self) -> None: ...
+
 
 CLOSE_ATTEMPTS: Final = 8
 """A `finally: await ...` needs one more close() for each await in it; more than this is refusal."""
@@ -28,20 +52,20 @@ CLOSE_ATTEMPTS: Final = 8
 EXIT_GRACE: Final = 5.0
 """Seconds an exiting process may clean up before its coroutine is closed."""
 
-_zombies: dict[int, TaskProcess] = {}
+_zombies: dict[int, Mortal] = {}
 
 
-def zombies() -> list[TaskProcess]:
+def zombies() -> list[Mortal]:
     """The processes that are dead while their Task goes on."""
     return list(_zombies.values())
 
 
-def add_zombie(process: TaskProcess) -> None:
+def add_zombie(process: Mortal) -> None:
     """Count `process` as a zombie until its Task is done."""
     _zombies[process._serial] = process
 
 
-def remove_zombie(process: TaskProcess) -> None:
+def remove_zombie(process: Mortal) -> None:
     """The Task of `process` is done."""
     _zombies.pop(process._serial, None)
 
@@ -78,12 +102,12 @@ class _Reaper(threading.local):
     # The grace is the same for all, so the queue is in order of time and one timer serves all:
     # a timer for each of 100,000 processes of a dying chain would cost more than the dying.
     def __init__(self) -> None:
-        self.queue: deque[tuple[float, TaskProcess]] = deque()
+        self.queue: deque[tuple[float, Mortal]] = deque()
         self.timer: TimerHandle | None = None
         self.clock: Clock | None = None
         self.loop: asyncio.AbstractEventLoop | None = None
 
-    def watch(self, process: TaskProcess) -> None:
+    def watch(self, process: Mortal) -> None:
         clock, loop = current_clock(), asyncio.get_running_loop()
         if clock is not self.clock or loop is not self.loop:
             self.queue.clear()
@@ -108,6 +132,6 @@ class _Reaper(threading.local):
 _reaper = _Reaper()
 
 
-def bound_exit(process: TaskProcess) -> None:
+def bound_exit(process: Mortal) -> None:
     """See to it that an exiting process is over within `EXIT_GRACE`."""
     _reaper.watch(process)

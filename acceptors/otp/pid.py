@@ -1,8 +1,16 @@
-"""Pid and Reference: numbers that are never used twice in a worker and print as OTP's do."""
+"""Pid, Reference and Alias: numbers that are never used twice in a worker and print as OTP's do."""
 
 from __future__ import annotations
 
 from itertools import count
+from typing import TYPE_CHECKING, Any, Final, Literal, TypeAlias
+
+if TYPE_CHECKING:
+    from acceptors.otp.process import Process
+
+AliasMode: TypeAlias = Literal["explicit_unalias", "reply", "demonitor", "reply_demonitor"]
+
+ALIAS_MODES: Final = ("explicit_unalias", "reply", "demonitor", "reply_demonitor")
 
 
 class Pid(int):
@@ -33,6 +41,41 @@ class Reference:
 
     def __repr__(self) -> str:
         return f"#Ref<{self.number}>"
+
+
+class Alias(Reference):
+    """A reference that `send` takes: the message goes to the process that made it, while it lasts.
+
+    An answer that comes after the one who asked has gone on is dropped instead of lying in the
+    mailbox for ever. mode, as in monitor/3 of Erlang:
+
+    - `"explicit_unalias"`: until `unalias`;
+    - `"reply"`: until the first message;
+    - `"demonitor"`: of a monitor, until `demonitor` or its DOWN;
+    - `"reply_demonitor"`: the same, and the first message ends both, alias and monitor.
+    """
+
+    __slots__ = ("mode", "process")
+
+    def __init__(self, process: Process, mode: AliasMode) -> None:
+        super().__init__(process._serial)
+        self.process: Process | None = process
+        self.mode: AliasMode = mode
+
+    def _deliver(self, message: Any) -> None:
+        process = self.process
+        if process is None:
+            return
+        if self.mode in {"reply", "reply_demonitor"}:
+            self.process = None
+            if self.mode == "reply_demonitor":
+                process.demonitor(self)
+        if process.alive:
+            process._message(message)
+
+    def _monitor_ended(self) -> None:
+        if self.mode in {"demonitor", "reply_demonitor"}:
+            self.process = None
 
 
 # One serial for the whole worker, never one a process: otpylib's references repeat (#Ref<pid.len>).

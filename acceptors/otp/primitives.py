@@ -5,7 +5,6 @@ All act for the calling process, `self()`; a record process in a callback uses i
 
 from __future__ import annotations
 
-import asyncio
 from typing import Any, NoReturn, overload
 
 from acceptors.otp import signals
@@ -13,23 +12,27 @@ from acceptors.otp.clock import TimerHandle, current_clock
 from acceptors.otp.errors import BadArgumentError, Exit
 from acceptors.otp.mailbox import TIMED_OUT
 from acceptors.otp.names import Destination, Via, whereis
-from acceptors.otp.pid import Reference
+from acceptors.otp.pid import Alias, AliasMode, Reference
 from acceptors.otp.process import Process, _expect_process, root
 from acceptors.otp.reasons import Reason, is_kill
-from acceptors.otp.task_process import TaskProcess, current, self
+from acceptors.otp.task_process import current, self
 
 _UNSET: Any = object()
 
 
-def send(destination: Destination, message: Any) -> Any:
+def send(destination: Destination | Alias, message: Any) -> Any:
     """Put `message` into the mailbox of `destination` and return it.
 
-    A dead process gets nothing and nobody is told. Raises BadArgumentError for a name that is not
-    registered. Mailboxes have no limit: watch `message_queue_length`.
+    A dead process and an alias that is over get nothing and nobody is told. Raises
+    BadArgumentError for a name that is not registered. Mailboxes have no limit: watch
+    `message_queue_length`.
     """
     if isinstance(destination, Process):
         if destination.alive:
             destination._message(message)
+        return message
+    if isinstance(destination, Alias):
+        destination._deliver(message)
         return message
     process = whereis(destination)
     if process is None:
@@ -75,13 +78,8 @@ def exit(*args: Any) -> Any:  # noqa: A001  OTP's name for it
     process, reason = args
     _expect_process(process)
     source = current()
-    if (
-        process is source
-        and isinstance(process, TaskProcess)
-        and (is_kill(reason) or not process.trap_exit)
-        and process.task is asyncio.current_task()
-    ):
-        process._exit_self(reason)
+    if source is process and source.alive and (is_kill(reason) or not source.trap_exit):
+        source._exit_self(reason)
     signals.post_exit(source or root, process, reason)
     return True
 
@@ -96,20 +94,55 @@ def unlink(process: Process) -> bool:
     return self().unlink(process)
 
 
-def monitor(destination: Destination) -> Reference:
+def monitor(destination: Destination, *, alias: AliasMode | None = None) -> Reference:
     """Have the caller told when `destination` ends: ("DOWN", reference, "process", it, reason).
 
-    A name is looked up once; the message then names it.
+    A name is looked up once; the message then names it. With `alias` the reference can be sent to,
+    see `Alias`: with "reply_demonitor" the caller gets an answer or the DOWN, never both.
     """
     caller = self()
     if isinstance(destination, Process):
-        return caller.monitor(destination)
+        return caller.monitor(destination, alias=alias)
     process = whereis(destination)
     if process is not None:
-        return caller.monitor(process, destination)
+        return caller.monitor(process, destination, alias=alias)
     if not isinstance(destination, str | Via):
         raise BadArgumentError(f"a Process or a name is needed, got {destination!r}")
     return caller.monitor_absent(destination)
+
+
+def alias(mode: AliasMode = "explicit_unalias") -> Alias:
+    """A reference by which `send` reaches the caller, until `unalias` (mode "reply": one message).
+
+    Source: erlang:alias/1.
+    """
+    return self().alias(mode)
+
+
+def unalias(alias: Alias) -> bool:
+    """End an alias of the caller; False when it was over. BadArgumentError for another's."""
+    return self().unalias(alias)
+
+
+def set_label(label: str | None) -> None:
+    """Say what the caller does, for observers and crash reports (proc_lib:set_label/1)."""
+    self().label = label
+
+
+def process_info(process: Process, *items: str) -> dict[str, Any] | None:
+    """What is known of a process, as `erlang:process_info`: all, or the items asked for.
+
+    The items are those of `Process.snapshot`; messages themselves are never among them. None for a
+    dead process. Raises BadArgumentError for an unknown item.
+    """
+    _expect_process(process)
+    if not process.alive:
+        return None
+    known = process.snapshot()
+    for item in items:
+        if item not in known:
+            raise BadArgumentError(f"there is no item {item!r}; there are {', '.join(known)}")
+    return {item: known[item] for item in items} if items else known
 
 
 def demonitor(reference: Reference, *, flush: bool = False) -> bool:

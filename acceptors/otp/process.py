@@ -12,16 +12,28 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable, Iterator
 from contextvars import Context, ContextVar, copy_context
+from types import MappingProxyType
 from typing import Any
 
 from acceptors.otp import signals
+from acceptors.otp.callers import acting_for
 from acceptors.otp.errors import BadArgumentError, NoProcessError
 from acceptors.otp.mailbox import Mailbox
-from acceptors.otp.pid import Pid, Reference, next_serial
+from acceptors.otp.pid import ALIAS_MODES, Alias, AliasMode, Pid, Reference, next_serial
 from acceptors.otp.reasons import KILLED, NOPROC, NORMAL, Reason, is_kill, is_normal
+from acceptors.otp.reports import logger
 from acceptors.otp.wiring import Wiring
 
 _current: ContextVar[Process | None] = ContextVar("process", default=None)
+
+
+def nobodys_context() -> Context:
+    """A copy of the calling context in which `self()` is nobody: for callbacks that are registered
+    by one process and run for whatever comes."""
+    context = copy_context()
+    context.run(_current.set, None)
+    context.run(acting_for.set, None)
+    return context
 
 
 class Process(Mailbox):
@@ -48,7 +60,10 @@ class Process(Mailbox):
         self.alive = True
         self.exit_reason: Reason = None
         self._wiring: Wiring | None = None
-        parent.children[serial] = self
+        try:
+            parent.children[serial] = self
+        except TypeError:
+            parent._first_child(self)
 
     def __repr__(self) -> str:
         title = self.name or self.label
@@ -170,15 +185,20 @@ class Process(Mailbox):
                 parent._child_left(one)
         return True
 
-    def monitor(self, target: Process, name: Any = None) -> Reference:
+    def monitor(
+        self, target: Process, name: Any = None, *, alias: AliasMode | None = None
+    ) -> Reference:
         """Be told of the end of `target` by `("DOWN", reference, "process", target, reason)`.
 
         Never raises for a dead target: the message comes at once, with reason `noproc`. With
-        `name` the message names that instead of the process.
+        `name` the message names that instead of the process; with `alias` the reference is an
+        `Alias` of that mode.
         """
         _expect_process(target)
-        reference = Reference(self._serial)
+        reference = Reference(self._serial) if alias is None else self.alias(alias)
         if not target.alive:
+            if isinstance(reference, Alias):
+                reference._monitor_ended()
             self._message(("DOWN", reference, "process", name or target, NOPROC))
             return reference
         target._watch(reference, self, name)
@@ -194,6 +214,26 @@ class Process(Mailbox):
         self._message(("DOWN", reference, "process", name, NOPROC))
         return reference
 
+    def alias(self, mode: AliasMode = "explicit_unalias") -> Alias:
+        """A reference by which `send` reaches this process until `unalias`; see `pid.Alias`.
+
+        Raises BadArgumentError for an unknown mode.
+        """
+        if mode not in ALIAS_MODES:
+            raise BadArgumentError(f"alias is one of {', '.join(ALIAS_MODES)}, got {mode!r}")
+        return Alias(self, mode)
+
+    def unalias(self, alias: Alias) -> bool:
+        """End an alias of this process: what is sent to it is dropped. False when it was over.
+
+        Raises BadArgumentError for an alias of another process.
+        """
+        if alias.owner != self._serial:
+            raise BadArgumentError(f"{alias!r} is an alias of another process than {self!r}")
+        active = alias.process is not None
+        alias.process = None
+        return active
+
     def demonitor(self, reference: Reference, *, flush: bool = False) -> bool:
         """Stop a monitor of this process: no DOWN comes after this returns.
 
@@ -208,6 +248,8 @@ class Process(Mailbox):
             target._unwatch(reference)
         elif reference.owner != self._serial:
             raise BadArgumentError(f"{reference!r} is a monitor of another process than {self!r}")
+        if isinstance(reference, Alias):
+            reference._monitor_ended()
         if flush:
             self._remove_message(lambda message: _is_down(message, reference))
         return target is not None
@@ -254,6 +296,14 @@ class Process(Mailbox):
         """An exit signal was trapped."""
         self._message(("EXIT", source, reason))
 
+    def _exit_self(self, reason: Reason) -> None:
+        """Hook: code of this process sends it an exit signal that ends it. Either does not return,
+        or leaves it to the signal."""
+
+    def _still_runs(self) -> bool:
+        """Hook: whether code of this process goes on although it is dead."""
+        return False
+
     # The end.
 
     def _exited(self, reason: Reason = NORMAL) -> None:
@@ -270,26 +320,38 @@ class Process(Mailbox):
             self._announce(self._wiring)
         parent = self.parent
         del parent.children[self._serial]
-        parent._child_exited(self, self.exit_reason)
+        try:
+            parent._child_exited(self, self.exit_reason)
+        except Exception:
+            logger.exception("%r failed while it was told of the end of %r", parent, self)
 
     def _announce(self, wiring: Wiring) -> None:
         # Names go first: whoever hears of the death must find the name free (table O3).
         if wiring.name is not None:
             names.pop(wiring.name, None)
         for registry, key in wiring.registrations or ():
-            registry._forget(self, key)
+            try:
+                registry._forget(self, key)
+            except Exception:  # a key whose __eq__ raises, a listener that fails
+                logger.exception("%r failed while it forgot %r", registry, self)
         for reference, target in (wiring.monitoring or {}).items():
             target._unwatch(reference)
         links, watchers = wiring.links, wiring.watchers
         reason = self.exit_reason
         wiring.links = wiring.watchers = wiring.monitoring = wiring.mailbox = None
         for reference, (watcher, name) in (watchers or {}).items():
-            if isinstance(watcher, Process):
-                if watcher._wiring is not None and watcher._wiring.monitoring is not None:
-                    watcher._wiring.monitoring.pop(reference, None)
-                watcher._message(("DOWN", reference, "process", name or self, reason))
-            else:
-                watcher(reason)
+            try:
+                if isinstance(watcher, Process):
+                    if watcher._wiring is not None and watcher._wiring.monitoring is not None:
+                        watcher._wiring.monitoring.pop(reference, None)
+                    if isinstance(reference, Alias):
+                        reference._monitor_ended()
+                    watcher._message(("DOWN", reference, "process", name or self, reason))
+                else:
+                    watcher(reason)
+            except Exception:
+                # One watcher failed; the others, the links and the parent still have to hear.
+                logger.exception("%r failed while it was told of the end of %r", watcher, self)
         if links:
             signals.post_links([(signals.LINK, self, other, reason) for other in links])
 
@@ -332,7 +394,10 @@ class Process(Mailbox):
     def _move(self, parent: ParentProcess) -> None:
         self.parent.children.pop(self._serial, None)
         self.parent = parent
-        parent.children[self._serial] = self
+        try:
+            parent.children[self._serial] = self
+        except TypeError:
+            parent._first_child(self)
 
     def _watch(
         self, reference: Reference, watcher: Process | Callable[[Reason], object], name: Any
@@ -347,6 +412,11 @@ class Process(Mailbox):
             self._wiring.watchers.pop(reference, None)
 
 
+NO_CHILDREN: dict[int, Process] = MappingProxyType({})  # type: ignore[assignment]
+"""What a process without children may have as `children`: a dict of its own is made for the first
+one. It can't be changed, so nobody is put there by mistake."""
+
+
 class ParentProcess(Process):
     """A process that others are children of: a supervisor, or the root.
 
@@ -359,8 +429,23 @@ class ParentProcess(Process):
         self.children: dict[int, Process] = {}
         super().__init__(parent)
 
+    def _first_child(self, child: Process) -> None:
+        # It had NO_CHILDREN. With a wiring its end is not that of a process which nobody knows.
+        self.children = {child._serial: child}
+        self._wire()
+
     def _child_exited(self, child: Process, reason: Reason) -> None:
         """Hook: `child` ended and is no longer among the children."""
+
+    def _linked_child_exited(self, child: Process, reason: Reason) -> None:
+        """What a parent that is no supervisor does in `_child_exited`: as a link does (table L)."""
+        if not self.alive or self.exit_reason is not None:
+            return
+        if self.trap_exit:
+            self._exit_message(child, reason)
+        elif not is_normal(reason):
+            self.exit_reason = reason
+            self._signalled(reason)
 
     def _child_left(self, child: Process) -> None:
         """Hook: `child` unlinked itself from this process and lives on under the root."""

@@ -8,6 +8,7 @@
 | `"kill"` | as an exit signal: cannot be trapped; as a reason of one's own: like any other | no |
 | `"killed"` | what a killed process tells its links and monitors | no |
 | `"noproc"` | there was no such process | no |
+| `"noconnection"` | the operating-system process that it ran in is gone | no |
 | an exception | uncaught in the process, with its traceback | no |
 | anything else | whatever `exit(reason)` was given | no |
 
@@ -25,6 +26,7 @@ SHUTDOWN: Final = "shutdown"
 KILL: Final = "kill"
 KILLED: Final = "killed"
 NOPROC: Final = "noproc"
+NOCONNECTION: Final = "noconnection"
 
 
 def is_normal(reason: Reason) -> bool:

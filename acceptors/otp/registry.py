@@ -7,9 +7,10 @@ from typing import Any, Final, Literal
 
 from acceptors.otp.child_spec import ChildSpec
 from acceptors.otp.errors import BadArgumentError
-from acceptors.otp.names import register
+from acceptors.otp.mailbox import matches
 from acceptors.otp.process import ParentProcess, Process
 from acceptors.otp.reasons import NORMAL, Reason
+from acceptors.otp.starting import check_free, take_name
 from acceptors.otp.supervision import attach, caller_and_parent
 from acceptors.otp.task_process import self as calling_process
 
@@ -57,11 +58,11 @@ class Registry(Process):
         listeners: tuple[Process, ...] = (),
     ) -> Registry:
         """Start a registry linked with the caller."""
+        check_free(name)
         caller, parent = caller_and_parent(link=True)
         registry = cls(keys, listeners=listeners, parent=parent)
         registry.label = cls.__name__
-        if name is not None:
-            register(name, registry)
+        take_name(name, registry)
         if caller is not None:
             attach(registry, caller)
         return registry
@@ -152,6 +153,35 @@ class Registry(Process):
             for process, value in entries.items()
             if wanted(key, process, value)
         ]
+
+    def match(
+        self, key: Hashable, pattern: Any, wanted: Callable[[Any], bool] | None = None
+    ) -> list[tuple[Process, Any]]:
+        """The (process, value) under `key` whose value has the shape of `pattern`.
+
+        pattern: as in `receive`, see `mailbox.matches`. wanted: what must be true of the value too.
+        """
+        return [
+            (process, value)
+            for process, value in self.lookup(key)
+            if matches(pattern, value) and (wanted is None or wanted(value))
+        ]
+
+    def count_match(self, key: Hashable, pattern: Any) -> int:
+        """How many entries `match` finds."""
+        return len(self.match(key, pattern))
+
+    def unregister_match(self, key: Hashable, pattern: Any, process: Process | None = None) -> bool:
+        """`unregister`, if the value of `process` (default: the caller) has the shape of `pattern`.
+
+        True when there was such an entry.
+        """
+        if process is None:
+            process = calling_process()
+        found = any(holder is process for holder, _ in self.match(key, pattern))
+        if found:
+            self.unregister(key, process)
+        return found
 
     def count(self) -> int:
         """How many entries there are."""

@@ -9,13 +9,16 @@ from typing import TYPE_CHECKING, Any
 
 from acceptors.otp.calls import CallMessage, CastMessage, From, SystemMessage
 from acceptors.otp.child_spec import IGNORE
+from acceptors.otp.clock import current_clock
+from acceptors.otp.debug import Debug
 from acceptors.otp.errors import BadArgumentError, Exit, StartError
 from acceptors.otp.mailbox import TIMED_OUT
-from acceptors.otp.names import Via, register, whereis
+from acceptors.otp.names import Via
 from acceptors.otp.outcomes import NoReply, Reply, Stop
 from acceptors.otp.process import ParentProcess, Process
 from acceptors.otp.reasons import KILL, NORMAL, Reason
 from acceptors.otp.signals import post_exit
+from acceptors.otp.starting import abandon, check_free, take_name
 from acceptors.otp.supervision import attach, caller_and_parent, forget_exit
 from acceptors.otp.task_process import TaskProcess
 
@@ -26,7 +29,7 @@ if TYPE_CHECKING:
 class ServerProcess(TaskProcess):
     """A process that serves messages with the callbacks of `server`."""
 
-    __slots__ = ("server", "starter", "suspended")
+    __slots__ = ("debug", "server", "starter", "suspended")
 
     def __init__(self, server: GenServer, parent: ParentProcess | None = None) -> None:
         super().__init__(parent)
@@ -34,6 +37,7 @@ class ServerProcess(TaskProcess):
         # Whose EXIT means "end" (G1): the process that called start_link.
         self.starter: Process | None = None
         self.suspended = False
+        self.debug: Debug | None = None
         self.label = type(server).__name__
 
     async def serve(
@@ -66,6 +70,8 @@ class ServerProcess(TaskProcess):
         else:
             message = await self._receive((), seconds)
         server = self.server
+        if self.debug is not None:
+            self.debug.got(self, message)
         if message is TIMED_OUT:
             return await self._follow(await _result(server.handle_info("timeout")))
         if isinstance(message, CallMessage):
@@ -132,11 +138,36 @@ class ServerProcess(TaskProcess):
                 if module is not None:
                     self.server.__class__ = module
                 answer = await _result(self.server.code_change(old_version, extra))
+            case "get_status", ():
+                answer = self._status()
+            case "statistics", (switch,):
+                answer = self._statistics(switch)
+            case "trace", (switch,):
+                self._debug().tracing, answer = bool(switch), None
             case "terminate", (reason,):
                 raise Exit(reason)
             case operation, _:
                 answer = BadArgumentError(f"there is no system request {operation!r}")
         message.from_._resolve(answer)
+
+    def _status(self) -> dict[str, Any]:
+        status = self.snapshot() | {
+            "module": type(self.server).__qualname__,
+            "status": "suspended" if self.suspended else "running",
+            "state": dict(getattr(self.server, "__dict__", {})),
+        }
+        return self.server.format_status(status)
+
+    def _statistics(self, switch: bool | None) -> dict[str, Any] | None:
+        if switch is None:
+            return None if self.debug is None else self.debug.statistics()
+        self._debug().count(switch)
+        return None
+
+    def _debug(self) -> Debug:
+        if self.debug is None:
+            self.debug = Debug()
+        return self.debug
 
 
 class _Stopping(Exit):
@@ -154,14 +185,13 @@ async def start_server(
     *,
     name: str | Via | None,
     link: bool,
+    seconds: float | None = None,
 ) -> Any:
     """Start a process for `server`; returns it when `init` did, or IGNORE. Raises StartError."""
-    if name is not None and (holder := whereis(name)) is not None:
-        raise StartError(("already_started", holder))
+    check_free(name)
     caller, parent = caller_and_parent(link)
     process = ServerProcess(server, parent)
-    if name is not None:
-        register(name, process)
+    take_name(name, process)
     if caller is not None:
         process.starter = caller
         attach(process, caller)
@@ -176,8 +206,14 @@ async def start_server(
     reference = process.watch(lambda reason: ready(_Ended(reason)))
     process.start(process.serve, args, kwargs, ready)
     process._body = type(server).init
+    timer = None
+    if seconds is not None:
+        timer = current_clock().call_later(seconds, ready, _TIMED_OUT)
     try:
         result = await answer
+        if result is _TIMED_OUT:
+            abandon(caller, process)
+            raise StartError("timeout")
         if result is IGNORE:
             await process.join()
     except asyncio.CancelledError:
@@ -187,6 +223,8 @@ async def start_server(
         raise
     finally:
         process.unwatch(reference)
+        if timer is not None:
+            timer.cancel()
     if isinstance(result, _Ended):
         forget_exit(caller, process)
         failure = result.reason if isinstance(result.reason, BaseException) else None
@@ -194,6 +232,9 @@ async def start_server(
     if result is IGNORE:
         forget_exit(caller, process)
     return result
+
+
+_TIMED_OUT: Any = object()
 
 
 class _Ended:

@@ -93,19 +93,25 @@ def _apply(signal: Signal) -> None:
 
 def _drain(trampoline: _Trampoline) -> None:
     urgent, cascade = trampoline.urgent, trampoline.cascade
-    if not urgent and not cascade:
+    # All of these now, also while a cascade waits: what the same process sends next comes after.
+    while urgent:
+        _apply(urgent.popleft())
+    if not cascade:
         return
     running = asyncio._get_running_loop()
     if trampoline.scheduled_on is not None and trampoline.scheduled_on is running:
         return
     budget = SLICE
-    while urgent or cascade:
-        if budget == 0 and running is not None:
+    while cascade:
+        if budget <= 0 and running is not None:
             trampoline.scheduled_on = running
             running.call_soon(_continue, trampoline)
             return
         budget -= 1
-        _apply(urgent.popleft() if urgent else cascade.popleft())
+        _apply(cascade.popleft())
+        while urgent:
+            budget -= 1
+            _apply(urgent.popleft())
 
 
 def _continue(trampoline: _Trampoline) -> None:

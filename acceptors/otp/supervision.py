@@ -9,15 +9,15 @@ from __future__ import annotations
 
 import asyncio
 from collections import deque
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Iterable
 from inspect import isawaitable
-from typing import Any, TypeAlias, TypeVar
+from typing import Any, Literal, TypeAlias, TypeVar
 
 from acceptors.otp import kill
 from acceptors.otp.child_spec import IGNORE, AutoShutdown, ChildSpec, Shutdown
 from acceptors.otp.clock import current_clock
-from acceptors.otp.errors import CallError, Exit, StartError
-from acceptors.otp.names import Via, register
+from acceptors.otp.errors import BadArgumentError, CallError, Exit, StartError
+from acceptors.otp.names import Via
 from acceptors.otp.process import ParentProcess, Process, root
 from acceptors.otp.reasons import (
     KILL,
@@ -31,6 +31,7 @@ from acceptors.otp.reasons import (
 from acceptors.otp.reports import logger, progress_report, supervisor_report
 from acceptors.otp.restarts import add_restart
 from acceptors.otp.signals import post_exit
+from acceptors.otp.starting import abandon, take_name
 from acceptors.otp.task_process import current, self
 
 T = TypeVar("T")
@@ -64,6 +65,32 @@ class Child:
         self.restarting = False
 
 
+ChildRow: TypeAlias = 'tuple[Any, Process | Literal["restarting"] | None, str, Any]'
+"""(id, process or "restarting" or None, type, modules), a row of `which_children`."""
+
+
+def child_row(id: Any, child: Child) -> ChildRow:  # noqa: A002  OTP's name
+    """What `which_children` says of one child."""
+    process: Process | Literal["restarting"] | None
+    process = "restarting" if child.restarting else child.process
+    return id, process, child.spec.type, child.spec.modules
+
+
+def child_counts(children: Iterable[Child]) -> dict[str, int]:
+    """What `count_children` says: how many specs, active, supervisors and workers there are.
+
+    One that restarts is not active.
+    """
+    found = list(children)
+    supervisors = sum(child.spec.type == "supervisor" for child in found)
+    return {
+        "specs": len(found),
+        "active": sum(child.process is not None and not child.restarting for child in found),
+        "supervisors": supervisors,
+        "workers": len(found) - supervisors,
+    }
+
+
 class SupervisorProcess(ParentProcess):
     """The base of Supervisor and DynamicSupervisor.
 
@@ -79,6 +106,7 @@ class SupervisorProcess(ParentProcess):
         "_started_by",
         "_stopping",
         "auto_shutdown",
+        "gave_up",
         "intensity",
         "period",
     )
@@ -99,6 +127,8 @@ class SupervisorProcess(ParentProcess):
         self.intensity = intensity
         self.period = period
         self.auto_shutdown = auto_shutdown
+        # The child that ended too often, once that has made this supervisor give up.
+        self.gave_up: Child | None = None
         self.trap_exit = True
         self._started_by: Process | None = None
         self._requests: deque[Request] = deque()
@@ -109,23 +139,46 @@ class SupervisorProcess(ParentProcess):
 
     # Starting and stopping the supervisor.
 
-    async def _boot(self, name: str | Via | None, caller: Process | None) -> None:
-        # The rest of start_link: a supervisor that cannot start its children is gone (S11).
+    async def _boot(
+        self, name: str | Via | None, caller: Process | None, seconds: float | None = None
+    ) -> Any:
+        """The rest of start_link; returns self, or IGNORE when `init` said so."""
+        # A supervisor that cannot start its children is gone (S11).
+        late = False
+
+        def too_late() -> None:
+            nonlocal late
+            late = True
+            abandon(caller, self)
+
+        timer = None if seconds is None else current_clock().call_later(seconds, too_late)
         try:
-            if name is not None:
-                register(name, self)
-            await self._submit(self._start_all)
+            take_name(name, self)
+            outcome = await self._submit(self._start_all)
+        except BadArgumentError:
+            forget_exit(caller, self)
+            raise
         except asyncio.CancelledError:
             if self.alive:
                 post_exit(self.parent, self, KILL)
             raise
         except Exception as failure:
+            if late:
+                raise StartError("timeout") from None
             reason = failure.reason if isinstance(failure, StartError) else failure
             self._exited(reason)
             # An untrapping caller has just been ended by the link: let it take that, not this.
             await asyncio.sleep(0)
             forget_exit(caller, self)
             raise StartError(self.exit_reason) from failure
+        finally:
+            if timer is not None:
+                timer.cancel()
+        if outcome is IGNORE:
+            self._exited(NORMAL)
+            forget_exit(caller, self)
+            return IGNORE
+        return self
 
     async def stop(self, reason: Reason = NORMAL) -> None:
         """Stop all children, in reverse order of their start, then end with `reason`.
@@ -143,8 +196,8 @@ class SupervisorProcess(ParentProcess):
     async def __aexit__(self, *error: object) -> None:
         await self.stop()
 
-    async def _start_all(self) -> None:
-        """Start what is started with the supervisor. Raises StartError."""
+    async def _start_all(self) -> Any:
+        """Start what is started with the supervisor; IGNORE for none at all. Raises StartError."""
 
     async def _stop_all(self) -> None:
         """Stop all children."""
@@ -189,6 +242,11 @@ class SupervisorProcess(ParentProcess):
             except asyncio.CancelledError:
                 if answer is not None:
                     answer.cancel()
+                raise
+            except GeneratorExit:
+                # Killed while it served this: its Task is closed.
+                if answer is not None and not answer.done():
+                    answer.set_exception(CallError(NOPROC, self, operation))
                 raise
             except (KeyboardInterrupt, SystemExit):
                 raise
@@ -309,6 +367,7 @@ class SupervisorProcess(ParentProcess):
         return go_on
 
     async def _give_up(self, child: Child) -> None:
+        self.gave_up = child
         offender = child.spec.offender(child.process)
         supervisor_report(self, "shutdown", "reached_max_restart_intensity", offender)
         await self._finish(SHUTDOWN)

@@ -13,10 +13,13 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Iterable
+from inspect import isawaitable
 from typing import Any, Final, Literal, TypeAlias
 
 from acceptors.otp.child_spec import (
+    IGNORE,
     AutoShutdown,
+    Childlike,
     ChildSpec,
     check_childspecs,
     check_significant,
@@ -27,12 +30,16 @@ from acceptors.otp.names import Via
 from acceptors.otp.process import ParentProcess, Process
 from acceptors.otp.reasons import SHUTDOWN, Reason, is_orderly
 from acceptors.otp.reports import supervisor_report
+from acceptors.otp.starting import check_free
 from acceptors.otp.supervision import (
     Child,
     ChildError,
+    ChildRow,
     SupervisorProcess,
     attach,
     caller_and_parent,
+    child_counts,
+    child_row,
 )
 
 Strategy: TypeAlias = Literal["one_for_one", "one_for_all", "rest_for_one"]
@@ -41,8 +48,17 @@ STRATEGIES: Final = ("one_for_one", "one_for_all", "rest_for_one")
 AUTO_SHUTDOWNS: Final = ("never", "any_significant", "all_significant")
 
 
-class Supervisor(SupervisorProcess):
+class Supervisor(Childlike, SupervisorProcess):
     """A supervisor; start one with `await Supervisor.start_link(children, ...)`.
+
+    Or a class of its own says what it supervises, and is started with the arguments of its `init`:
+
+        class Jobs(Supervisor, restart="transient"):
+            def init(self, database):
+                self.strategy = "rest_for_one"
+                return [(Queue, database), Worker]
+
+        await Jobs.start_link(database)        # or (Jobs, database) in a list of children
 
     children: what `child_spec` takes; started in this order, stopped in reverse.
     strategy: see the table above; default "one_for_one".
@@ -51,7 +67,7 @@ class Supervisor(SupervisorProcess):
         "any_significant", "all_significant" (the last of them).
     """
 
-    __slots__ = ("_children", "strategy")
+    __slots__ = ("_children", "_init_arguments", "strategy")
 
     def __init__(
         self,
@@ -63,74 +79,86 @@ class Supervisor(SupervisorProcess):
         auto_shutdown: AutoShutdown = "never",
         parent: ParentProcess | None = None,
     ) -> None:
-        if strategy not in STRATEGIES:
-            raise ValueError(f"strategy is one of {', '.join(STRATEGIES)}, got {strategy!r}")
-        if auto_shutdown not in AUTO_SHUTDOWNS:
-            raise ValueError(
-                f"auto_shutdown is one of {', '.join(AUTO_SHUTDOWNS)}, got {auto_shutdown!r}"
-            )
+        _check_flags(strategy, auto_shutdown)
         specs = check_childspecs(children, auto_shutdown)
         super().__init__(parent, intensity=intensity, period=period, auto_shutdown=auto_shutdown)
         self.strategy = strategy
         # In the order of starting: a dict keeps it through restarts.
         self._children: dict[Any, Child] = {spec.id: Child(spec) for spec in specs}
+        self._init_arguments: tuple[Any, ...] = ()
+
+    def init(self, *arguments: Any) -> Any:
+        """Hook: the children of a class of supervisors, or IGNORE; sync or async.
+
+        Runs in the supervisor. It may set `strategy`, `intensity`, `period` and `auto_shutdown`.
+        """
+        raise NotImplementedError
 
     @classmethod
     async def start_link(
         cls,
-        children: Iterable[Any] = (),
-        *,
+        *arguments: Any,
         name: str | Via | None = None,
         label: str | None = None,
+        start_timeout: float | None = None,
         **flags: Any,
-    ) -> Supervisor:
+    ) -> Any:
         """Start a supervisor linked with the caller; returns when all children are up.
 
+        arguments: the children, or those of `init` where the class has one; flags: see the class.
+        start_timeout: seconds for all of that, None (default) for no limit; then it is killed, the
+            caller is not harmed, and StartError has the reason `timeout`.
         Raises StartError `("shutdown", ("failed_to_start_child", id, reason))` when one is not; an
         untrapping caller is then ended by the link, as in OTP (`start` makes no link).
         """
-        return await cls._start_supervisor(children, True, name, label, flags)
+        return await cls._start_supervisor(arguments, True, name, label, start_timeout, flags)
 
     @classmethod
     async def start(
         cls,
-        children: Iterable[Any] = (),
-        *,
+        *arguments: Any,
         name: str | Via | None = None,
         label: str | None = None,
+        start_timeout: float | None = None,
         **flags: Any,
-    ) -> Supervisor:
+    ) -> Any:
         """As `start_link` without the link: the top of a tree, ended by `stop`."""
-        return await cls._start_supervisor(children, False, name, label, flags)
+        return await cls._start_supervisor(arguments, False, name, label, start_timeout, flags)
 
     @classmethod
     async def _start_supervisor(
         cls,
-        children: Iterable[Any],
+        arguments: tuple[Any, ...],
         link: bool,
         name: str | Via | None,
         label: str | None,
+        seconds: float | None,
         flags: dict[str, Any],
-    ) -> Supervisor:
+    ) -> Any:
+        check_free(name)
         caller, parent = caller_and_parent(link)
-        supervisor = cls(children, parent=parent, **flags)
+        if cls.init is Supervisor.init:
+            supervisor = cls(*arguments, parent=parent, **flags)
+        else:
+            supervisor = cls(parent=parent, **flags)
+            supervisor._init_arguments = arguments
         supervisor.label = label or cls.__name__
         if caller is not None:
             attach(supervisor, caller)
-        await supervisor._boot(name, caller)
-        return supervisor
+        return await supervisor._boot(name, caller, seconds)
 
     @classmethod
-    def child_spec(cls, children: Iterable[Any] = (), **options: Any) -> ChildSpec:
-        """A supervisor as the child of another; `options` are those of `start_link`."""
-        return ChildSpec(
-            id=options.get("name") or cls.__name__,
-            start=cls.start_link,
-            args=(children,),
-            kwargs=options,
-            type="supervisor",
-            modules=(cls,),
-        )
+    def child_spec(cls, *arguments: Any, **options: Any) -> ChildSpec:
+        """A supervisor as the child of another; the arguments are those of `start_link`."""
+        defaults: dict[str, Any] = {
+            "id": options.get("name") or cls.__name__,
+            "start": cls.start_link,
+            "args": arguments,
+            "kwargs": options,
+            "type": "supervisor",
+            "modules": (cls,),
+        }
+        return ChildSpec(**{**defaults, **cls._child_fields})
 
     # The children, as calls.
 
@@ -156,27 +184,16 @@ class Supervisor(SupervisorProcess):
         """Forget a child that is stopped. Raises ChildError (not_found, running, restarting)."""
         await self._submit(lambda: self._delete_child(id))
 
-    def which_children(self) -> list[tuple[Any, Process | Literal["restarting"] | None, str, Any]]:
+    def which_children(self) -> list[ChildRow]:
         """(id, process or "restarting" or None, type, modules) of each, in order of starting.
 
         Read at once, also while the supervisor waits for a child to start or stop.
         """
-        return [
-            (id, "restarting" if child.restarting else child.process, child.spec.type,
-             child.spec.modules)
-            for id, child in self._children.items()  # noqa: A001
-        ]  # fmt: skip
+        return [child_row(id, child) for id, child in self._children.items()]  # noqa: A001
 
     def count_children(self) -> dict[str, int]:
         """How many specs, active, supervisors and workers there are."""
-        children = self._children.values()
-        supervisors = sum(child.spec.type == "supervisor" for child in children)
-        return {
-            "specs": len(children),
-            "active": sum(child.process is not None for child in children),
-            "supervisors": supervisors,
-            "workers": len(children) - supervisors,
-        }
+        return child_counts(self._children.values())
 
     def get_childspec(self, id: Any) -> ChildSpec:  # noqa: A002
         """The spec of a child. Raises ChildError (not_found)."""
@@ -236,7 +253,19 @@ class Supervisor(SupervisorProcess):
 
     # Starting and stopping all.
 
-    async def _start_all(self) -> None:
+    async def _init(self) -> Any:
+        children = self.init(*self._init_arguments)
+        if isawaitable(children):
+            children = await children
+        if children is not IGNORE:
+            _check_flags(self.strategy, self.auto_shutdown)
+            specs = check_childspecs(children, self.auto_shutdown)
+            self._children = {spec.id: Child(spec) for spec in specs}
+        return children
+
+    async def _start_all(self) -> Any:
+        if type(self).init is not Supervisor.init and await self._init() is IGNORE:
+            return IGNORE
         try:
             await self._start_children(list(self._children.values()))
         except _FailedToStartError as failed:
@@ -324,6 +353,15 @@ class Supervisor(SupervisorProcess):
     async def _everyone(self, child: Child) -> list[Child]:
         await self._terminate(list(self._children.values()))
         return list(self._children.values())
+
+
+def _check_flags(strategy: Any, auto_shutdown: Any) -> None:
+    if strategy not in STRATEGIES:
+        raise ValueError(f"strategy is one of {', '.join(STRATEGIES)}, got {strategy!r}")
+    if auto_shutdown not in AUTO_SHUTDOWNS:
+        raise ValueError(
+            f"auto_shutdown is one of {', '.join(AUTO_SHUTDOWNS)}, got {auto_shutdown!r}"
+        )
 
 
 class _FailedToStartError(Exception):

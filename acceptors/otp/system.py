@@ -29,6 +29,29 @@ async def resume(destination: Destination) -> None:
     await _request(destination, "resume")
 
 
+async def get_status(destination: Destination) -> dict[str, Any]:
+    """What the process is and does, with `state` and `status` ("running" or "suspended").
+
+    The server's `format_status` has the last word on what is in it.
+    """
+    status: dict[str, Any] = await _request(destination, "get_status")
+    return status
+
+
+async def statistics(destination: Destination, switch: bool | None = None) -> dict[str, Any] | None:
+    """Count from now on (True), stop (False), or say what was counted (None, the default).
+
+    The counts are messages_in, calls, casts, system, info, and seconds; None when nothing counts.
+    """
+    counted: dict[str, Any] | None = await _request(destination, "statistics", switch)
+    return counted
+
+
+async def trace(destination: Destination, switch: bool) -> None:
+    """Log (info) the kind of every message that the server gets, not what is in it."""
+    await _request(destination, "trace", switch)
+
+
 async def change_code(
     destination: Destination, module: type | None, old_version: Any = None, extra: Any = None
 ) -> Any:

@@ -10,7 +10,7 @@ from collections.abc import Callable, Coroutine
 from inspect import CO_COROUTINE, isawaitable
 from typing import Any, TypeAlias
 
-from acceptors.otp import kill
+from acceptors.otp import callers, kill
 from acceptors.otp.errors import Exit
 from acceptors.otp.pid import Reference
 from acceptors.otp.process import ParentProcess, Process, _current, root
@@ -37,7 +37,7 @@ class TaskProcess(Process):
     def __init__(self, parent: ParentProcess | None = None) -> None:
         super().__init__(parent)
         self.task: asyncio.Task[Any] | None = None
-        self.spawned_by: Process | None = _living(_current.get())
+        self.spawned_by: Process | None = current()
         self._body: Any = None
 
     @property
@@ -59,7 +59,13 @@ class TaskProcess(Process):
         # The function and not its name: that is made when somebody looks.
         self._body = body if body is not coroutine else call_name(body)
         # Not eager: whoever spawns a process must hold its pid before the process does anything.
-        task = asyncio.get_running_loop().create_task(coroutine, context=self.context())
+        try:
+            loop = asyncio.get_running_loop()
+            task = loop.create_task(coroutine, context=self.context())
+        except BaseException:
+            coroutine.close()
+            self._exited(NORMAL)
+            raise
         self.task = task
         # In the callback and not in a wrapper coroutine: a Task cancelled before its first step
         # never enters its body (P1).
@@ -75,6 +81,18 @@ class TaskProcess(Process):
             found = [process, *process.ancestors()]
         return found
 
+    def callers(self) -> list[Process]:
+        """Who asked for this process, who asked for that one, ... (Elixir's `$callers`).
+
+        Of a task of a TaskSupervisor that is who called, while `ancestors` are its supervisors.
+        """
+        found: list[Process] = []
+        process = self.spawned_by
+        while process is not None and process not in found:
+            found.append(process)
+            process = getattr(process, "spawned_by", None)
+        return found
+
     def snapshot(self) -> dict[str, Any]:
         """As `Process.snapshot`, with `initial_call` and `spawned_by`."""
         spawned_by = self.spawned_by
@@ -85,6 +103,8 @@ class TaskProcess(Process):
 
     def _exit_self(self, reason: Reason) -> None:
         # exit(self(), reason) in the Task of this process, not trapped: it does not return.
+        if self.task is not asyncio.current_task():
+            return
         if is_kill(reason):
             self.exit_reason = KILLED
             self._exited(KILLED)
@@ -96,13 +116,21 @@ class TaskProcess(Process):
         raise asyncio.CancelledError
 
     def _signalled(self, reason: Reason) -> None:
-        if self.task is None or self.task.done():
+        if self.task is None:
             self._exited(reason)
+            return
+        if self.task.done():
+            # It ended before the signal came, with a reason of its own and perhaps a traceback.
+            self.exit_reason = None
+            self._finished(self.task)
             return
         # Once: repeating it every turn spins the processor on refusers and breaks
         # `finally: await ...` (P5).
         self.task.cancel()
         kill.bound_exit(self)
+
+    def _still_runs(self) -> bool:
+        return self.task is not None and not self.task.done()
 
     def _killed(self) -> None:
         task = self.task
@@ -154,8 +182,9 @@ class AdoptedProcess(TaskProcess):
 def self() -> Process:
     """The calling process.
 
-    A Task that is no process becomes one, which ends with the Task. In a Task of a process that
-    was killed (a zombie) this raises `Exit(reason)`. Raises RuntimeError outside of any Task.
+    Code that runs for what becomes a process on demand (see `callers`) makes that one. Another Task
+    that is no process becomes one, which ends with the Task. In a Task of a process that was killed
+    (a zombie) this raises `Exit(reason)`. Raises RuntimeError in a callback of nobody's.
     """
     process = _current.get()
     if process is not None and process.alive:
@@ -164,6 +193,12 @@ def self() -> Process:
 
 
 def _adopt(stale: Process | None) -> Process:
+    if stale is not None and stale._still_runs():
+        # A zombie, a Task that it started, or cleanup code that runs while it is closed.
+        raise Exit(stale.exit_reason)
+    made = callers.make() if stale is None else None
+    if made is not None:
+        return made
     try:
         task = asyncio.current_task()
     except RuntimeError:
@@ -173,9 +208,6 @@ def _adopt(stale: Process | None) -> Process:
             "self() was called outside of any Task, in a callback: use the process object at hand "
             "(process.link, process.monitor), or run the callback in process.context()"
         )
-    if isinstance(stale, TaskProcess) and stale.task is not None and not stale.task.done():
-        # A zombie, a Task that it started, or cleanup code that runs while it is closed.
-        raise Exit(stale.exit_reason)
     process = AdoptedProcess()
     process.spawned_by = None
     process.task = task
@@ -186,8 +218,11 @@ def _adopt(stale: Process | None) -> Process:
 
 
 def current() -> Process | None:
-    """The calling process, or None when the caller is none (nothing is adopted)."""
-    return _living(_current.get())
+    """The calling process, or None when the caller is none (nothing is adopted or made)."""
+    process = _current.get()
+    if process is None:
+        return callers.find()
+    return process if process.alive else None
 
 
 def spawn(body: Body, *args: Any) -> TaskProcess:
@@ -230,10 +265,6 @@ def call_name(body: Any) -> str:
     name = getattr(body, "__qualname__", None) or type(body).__qualname__
     module = getattr(body, "__module__", None)
     return f"{module}.{name}" if module else name
-
-
-def _living(process: Process | None) -> Process | None:
-    return process if process is not None and process.alive else None
 
 
 def _as_coroutine(body: Body, args: tuple[Any, ...]) -> Coroutine[Any, Any, Any]:

@@ -12,6 +12,7 @@ from plugpy.server.errors import EXIT_FAILURE, EXIT_OK, EXIT_USAGE, ServerError,
 
 COMMANDS: Final[dict[str, tuple[str, str]]] = {
     "serve": ("plugpy.cli.serve:serve", "Serve an application."),
+    "ctl": ("plugpy.cli.ctl:ctl", "Look at a running server, and change it."),
     "routes": ("plugpy.cli.routes:routes", "Show the routes of a router."),
     "load": ("plugpy.cli.load:load", "Load a server with concurrent clients and measure it."),
 }

@@ -57,11 +57,11 @@ SIGNALS = """\
 | signal | one process | master (`--workers`, `--reload`) | worker |
 |---|---|---|---|
 | SIGTERM, SIGINT | drain and stop; a second one stops at once | the same, for all workers | \
-SIGTERM: drain, to be replaced; SIGINT: left to the master |
-| SIGHUP | drain and stop: there is no successor to hand over to | roll: each worker is replaced \
-once its successor is ready | ignored |
+SIGTERM: drain, while its successor starts; SIGINT: left to the master |
+| SIGHUP | drain and stop: there is no successor to hand over to | read the configuration \
+again, then roll: each worker is replaced once its successor is ready | ignored |
 | SIGTTIN, SIGTTOU | - | one worker more, one less | - |
-| SIGUSR1 | - | - | write the stacks of its threads to standard error |
+| SIGUSR1 | - | - | write the stacks of its threads where the master reads them |
 
 To drain is to stop accepting, answer what is in flight, and close; what is not finished when
 `--shutdown-timeout` is over is closed.

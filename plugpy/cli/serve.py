@@ -2,6 +2,7 @@
 
 import os
 import sys
+from functools import partial
 from typing import Any
 
 import click
@@ -28,6 +29,7 @@ CONTEXT = {"help_option_names": ["-h", "--help"], "max_content_width": 100}
 @click.option("--print-config", is_flag=True, help="Print each option and its source, and exit.")
 def serve(app: str | None, check_config: bool, print_config: bool, **values: Any) -> int:
     """Serve APP, written as module:attribute: a Router, a plug, or an ASGI application."""
+    flags, environment = given(values), dict(os.environ)
     settings = settings_of(app, values)
     if print_config:
         from plugpy.cli.print_config import format_settings
@@ -42,10 +44,11 @@ def serve(app: str | None, check_config: bool, print_config: bool, **values: Any
         check(settings)
         click.echo("the configuration is good", err=True)
         return EXIT_OK
-    if settings["reload"] or settings["workers"] != 1:
+    if settings.needs_master():
         from plugpy.server.master import run_master
 
-        return run_master(settings)
+        # The environment without the variables of the env-file, which may have others by then.
+        return run_master(settings, partial(resolve, app, flags, environment))
     from plugpy.server.serving import run_single
 
     return run_single(settings)

@@ -3,6 +3,7 @@
 from typing import Any, Self
 
 from plugpy.conn.cookie_side import CookieSide
+from plugpy.conn.errors import NoTasksError
 from plugpy.conn.part_side import PartSide
 from plugpy.conn.request import RequestSide
 from plugpy.conn.response import ResponseSide
@@ -30,6 +31,23 @@ class Conn(RequestSide, PartSide, ResponseSide, CookieSide, SessionSide):
     """
 
     __slots__ = ()
+
+    @property
+    def tasks(self) -> Any:
+        """The server's supervisor of tasks (acceptors.otp.TaskSupervisor): work that outlives the
+        request, `conn.tasks.start_task(send_mail, address)`.
+
+        When the server stops, after the last connection has ended, its tasks may still finish for
+        what is left of shutdown-timeout. Raises NoTasksError where the request is served by
+        something that has none.
+        """
+        tasks = getattr(self.adapter, "tasks", None)
+        if tasks is None:
+            raise NoTasksError(
+                f"{type(self.adapter).__name__} has no supervisor of tasks: serve with "
+                "plugpy.Server, or use a TaskSupervisor of your own by its name"
+            )
+        return tasks
 
     def assign(self, key: str, value: Any) -> Self:
         """Store a value for later plugs (Plug.Conn.assign/3)."""

@@ -43,6 +43,10 @@ class PlugError(ConnError):
     """A plug broke the contract `conn -> conn`."""
 
 
+class NoTasksError(ConnError):
+    """There is no supervisor for tasks that outlive the request."""
+
+
 class ContentLengthError(ConnError):
     """The body does not have the length that the content-length header promised."""
 

@@ -161,6 +161,11 @@ class ConnFields:
             self._params = None
 
     @property
+    def body_params_fetched(self) -> bool:
+        """Whether a parser has read the body: `body_params` does not raise."""
+        return self._body_params is not None
+
+    @property
     def params(self) -> dict[str, Any]:
         """Query, body and path parameters in one: path wins over body, body over query."""
         params = self._params

@@ -1,6 +1,7 @@
 """The parts of a multipart body, read one after the other.
 
-private["plug_multipart"]      the PartReader, from the first read_part_headers on
+private["plug_multipart"]          the PartReader, from the first read_part_headers on
+private["plug_multipart_length"]   bytes of the whole body at most, where a parser has a limit
 """
 
 from typing import TYPE_CHECKING
@@ -100,7 +101,8 @@ class PartSide(ConnFields):
         from plugpy.conn.multipart import Signal
 
         while (event := reader.next(limit)) is Signal.MORE:
-            reader.feed(await self.adapter.read_req_body(self, None, read_timeout))
+            length = self.private.get("plug_multipart_length")
+            reader.feed(await self.adapter.read_req_body(self, length, read_timeout))
         return event
 
     def _part_reader(self) -> "PartReader":

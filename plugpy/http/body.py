@@ -11,20 +11,29 @@ from typing import Protocol
 from plugpy.conn import RequestHead
 from plugpy.conn.trailers import FORBIDDEN_TRAILERS
 from plugpy.http.errors import HttpError
-
-MAX_CHUNK_LINE = 1024
-"""Bytes of a chunk-size line with its extensions; nobody sends more in good faith."""
+from plugpy.http.framing import CHUNKED, LARGEST, body_length
 
 LONGEST_SIZE = 16
 """Digits of a chunk size; a longer line has an extension."""
 
-MAX_EXTENSIONS = 16_384
-"""Bytes of all chunk lines with extensions in one body: else a sender could make the server read
-a thousand times what it counts as body."""
+
+class BodyLimits(Protocol):
+    """The limits on what is in a body beside its bytes; HttpOptions has them."""
+
+    max_chunk_line: int
+    max_chunk_extensions: int
+    max_trailers: int
+
+
+TURN = 1000
+"""Chunks, or parts of them, that are decoded in one turn of the event loop: about a millisecond.
+One read may bring 40,000."""
 
 _SIZE = re.compile(
-    # RFC 9112 section 7.1: 1*HEXDIG, then extensions. 16 digits are 64 bits.
-    rb"([0-9A-Fa-f]{1,16})(?:[ \t]*;[\t\x20-\x7e\x80-\xff]*)?"
+    # RFC 9112 section 7.1: 1*HEXDIG, then extensions: token [ "=" ( token / quoted-string ) ].
+    rb"([0-9A-Fa-f]{1,16})"
+    rb"(?:[ \t]*;[ \t]*[!#$%&'*+\-.^_`|~0-9A-Za-z]+(?:[ \t]*=[ \t]*(?:[!#$%&'*+\-.^_`|~0-9A-Za-z]+|"
+    rb'"(?:[\t \x21\x23-\x5b\x5d-\x7e\x80-\xff]|\\[\t\x20-\x7e\x80-\xff])*"))?)*'
 )
 _TRAILER = re.compile(rb"([!#$%&'*+\-.^_`|~0-9A-Za-z]+):([\t\x20-\x7e\x80-\xff]*)")
 
@@ -37,9 +46,13 @@ class Decoder(Protocol):
     @property
     def trailers(self) -> list[tuple[str, str]]: ...
 
+    @property
+    def remaining(self) -> int:
+        """Bytes of body that are announced and have not come: of the whole, or of this chunk."""
+
     def feed(self, data: bytes, pieces: list[bytes]) -> bytes:
-        """Append the pieces of body in `data`; returns what follows the end of the body, b"" while
-        it has not ended. Raises HttpError."""
+        """Append the pieces of body in `data`; returns what it has not looked at: what follows the
+        end of the body, or the rest of a flood of tiny chunks. Raises HttpError."""
 
 
 class LengthDecoder:
@@ -58,57 +71,61 @@ class LengthDecoder:
             self.remaining -= size
             pieces.append(data)
             return b""
+        end = self.remaining
+        self.remaining = 0
         self.ended = True
-        if size == self.remaining:
+        if size == end:
             pieces.append(data)
             return b""
-        pieces.append(data[: self.remaining])
-        return data[self.remaining :]
+        pieces.append(data[:end])
+        return data[end:]
 
 
 class ChunkedDecoder:
-    """A body in chunks (RFC 9112 section 7.1), strict: CRLF only, sizes of at most 64 bits,
+    """A body in chunks (RFC 9112 section 7.1), strict: CRLF only, sizes below 2**63,
     bounded lines, bounded and filtered trailers."""
 
     __slots__ = (
         "_buffer",
         "_extensions",
-        "_max_trailers",
-        "_remaining",
+        "_limits",
         "_state",
         "_trailer_size",
         "ended",
+        "remaining",
         "trailers",
     )
 
-    def __init__(self, max_trailers: int) -> None:
+    def __init__(self, limits: BodyLimits) -> None:
         self.ended = False
         self.trailers: list[tuple[str, str]] = []
         self._buffer = b""
         self._state = self._size
-        self._remaining = 0
+        self.remaining = 0
         self._extensions = 0
         self._trailer_size = 0
-        self._max_trailers = max_trailers
+        self._limits = limits
 
     def feed(self, data: bytes, pieces: list[bytes]) -> bytes:
         if self._buffer:
             data = self._buffer + data
             self._buffer = b""
         position = 0
-        while not self.ended:
+        for _ in range(TURN):
             advanced = self._state(data, position, pieces)
             if advanced < 0:
                 # Less than a line (bounded below) or nothing: it waits for more.
                 self._buffer = data[position:]
                 return b""
             position = advanced
+            if self.ended:
+                break
         return data[position:]
 
     # Each state returns the position that it got to, -1 when it needs more bytes.
 
     def _size(self, data: bytes, start: int, pieces: list[bytes]) -> int:
-        end = self._line(data, start, MAX_CHUNK_LINE, "bad_chunk")
+        end = self._line(data, start, self._limits.max_chunk_line, "bad_chunk")
         if end < 0:
             return -1
         match = _SIZE.fullmatch(data, start, end)
@@ -116,23 +133,35 @@ class ChunkedDecoder:
             raise HttpError("bad_chunk")
         if end - start > LONGEST_SIZE:
             self._extensions += end - start
-            if self._extensions > MAX_EXTENSIONS:
+            if self._extensions > self._limits.max_chunk_extensions:
                 raise HttpError("bad_chunk")
-        self._remaining = int(match[1], 16)
-        self._state = self._data if self._remaining else self._trailer
-        return end + 2
+        self.remaining = int(match[1], 16)
+        if self.remaining >= LARGEST:
+            raise HttpError("bad_chunk")
+        start = end + 2
+        if self.remaining:
+            end = start + self.remaining
+            if data.startswith(b"\r\n", end):
+                # PERF: the whole chunk is here, as most are.
+                pieces.append(data[start:end])
+                self.remaining = 0
+                return end + 2
+            self._state = self._data
+        else:
+            self._state = self._trailer
+        return start
 
     def _data(self, data: bytes, start: int, pieces: list[bytes]) -> int:
         available = len(data) - start
         if available == 0:
             return -1
-        if available < self._remaining:
-            self._remaining -= available
+        if available < self.remaining:
+            self.remaining -= available
             pieces.append(data[start:] if start else data)
             return len(data)
-        end = start + self._remaining
+        end = start + self.remaining
         pieces.append(data[start:end])
-        self._remaining = 0
+        self.remaining = 0
         self._state = self._data_end
         return end
 
@@ -146,7 +175,7 @@ class ChunkedDecoder:
         return -1
 
     def _trailer(self, data: bytes, start: int, pieces: list[bytes]) -> int:
-        allowed = self._max_trailers - self._trailer_size
+        allowed = self._limits.max_trailers - self._trailer_size
         end = self._line(data, start, allowed, "trailers_too_long")
         if end < 0:
             return -1
@@ -175,26 +204,16 @@ class ChunkedDecoder:
         return end
 
 
-def decoder_for(head: RequestHead, max_trailers: int) -> Decoder | None:
+def decoder_for(head: RequestHead, limits: BodyLimits) -> Decoder | None:
     """The decoder of the body that follows `head`, None when there is no body
     (RFC 9112 section 6.3). Raises HttpError."""
     lower = head.lower
-    if "\r\ntransfer-encoding:" in lower:
-        if head.version == "1.0":
-            raise HttpError("chunked_in_1_0")
-        if "\r\ncontent-length:" in lower:
-            raise HttpError("length_and_chunked")
-        if [value.lower() for value in head.get("transfer-encoding")] != ["chunked"]:
-            raise HttpError("transfer_coding")
-        return ChunkedDecoder(max_trailers)
-    if "\r\ncontent-length:" in lower:
-        values = head.get("content-length")
-        # 19 digits: below 2**63. `isdigit` alone would let other scripts' digits through.
-        if len(values) != 1 or not re.fullmatch(r"[0-9]{1,19}", values[0]):
-            raise HttpError("content_length")
-        length = int(values[0])
-        return LengthDecoder(length) if length else None
-    return None
+    codings = head.get("transfer-encoding") if "\r\ntransfer-encoding:" in lower else []
+    lengths = head.get("content-length") if "\r\ncontent-length:" in lower else []
+    length = body_length(lengths, codings, head.version)
+    if length == CHUNKED:
+        return ChunkedDecoder(limits)
+    return LengthDecoder(length) if length else None
 
 
 class RequestBody:
@@ -202,6 +221,7 @@ class RequestBody:
 
     length     int or None, from Content-Length
     received   bytes that arrived, taken bytes that were handed to the plugs
+    waiting    bytes that wait for their turn to be decoded
     waited     seconds that a plug has waited for more; only then the clock judges the rate
     """
 
@@ -216,6 +236,7 @@ class RequestBody:
         "taken",
         "waited",
         "waiter",
+        "waiting",
     )
 
     def __init__(self, decoder: Decoder, expects_continue: bool) -> None:
@@ -229,16 +250,31 @@ class RequestBody:
         self.failure: BaseException | None = None
         self.waiter: Future[None] | None = None
         self.waited = 0.0
+        self.waiting = b""
 
     @property
     def ended(self) -> bool:
         """Whether the whole body has arrived."""
         return self.decoder.ended
 
+    @property
+    def announced(self) -> int:
+        """Bytes that the body has at least, by what its sender has said so far."""
+        return self.received + self.decoder.remaining
+
     def feed(self, data: bytes) -> bytes:
-        """Take in bytes; returns what follows the body. Raises HttpError."""
+        """Take in bytes; returns what follows the body. Raises HttpError.
+
+        Where `waiting` is set afterwards it must be called again, if with b"".
+        """
+        if self.waiting:
+            data = self.waiting + data
+            self.waiting = b""
         pieces: list[bytes] = []
         rest = self.decoder.feed(data, pieces)
+        if rest and not self.decoder.ended:
+            self.waiting = rest
+            rest = b""
         if pieces:
             # One piece for one read: a flood of tiny chunks must not become as many objects.
             piece = pieces[0] if len(pieces) == 1 else b"".join(pieces)

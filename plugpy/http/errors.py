@@ -19,6 +19,7 @@ class HttpError(Exception):
 
 
 VERDICTS: Final[dict[str, tuple[int, str]]] = {
+    "empty_lines": (400, "too many empty lines before the request line"),
     "bad_request_line": (400, "the request line is not METHOD SP TARGET SP VERSION"),
     "bad_target": (400, "the request target is not in a form of RFC 9112 section 3.2"),
     "bad_header": (400, "a header line is malformed (RFC 9112 section 5)"),
@@ -26,11 +27,16 @@ VERDICTS: Final[dict[str, tuple[int, str]]] = {
     "obs_fold": (400, "a header is folded over two lines (RFC 9112 section 5.2)"),
     "bare_newline": (400, "a bare CR or LF in the head (RFC 9112 section 2.2)"),
     "tls_on_plain_port": (400, "this looks like TLS: use https on the TLS port"),
+    "plain_on_tls_port": (400, "this is plain HTTP on a port that speaks TLS: use https"),
     "host_missing": (400, "no Host header (RFC 9112 section 3.2)"),
     "host_repeated": (400, "several Host headers (RFC 9112 section 3.2)"),
     "host": (400, "the Host header is not a host and a port (RFC 9112 section 3.2)"),
     "content_length": (400, "Content-Length is not one number (RFC 9112 section 6.3)"),
     "length_and_chunked": (400, "both Content-Length and Transfer-Encoding (RFC 9112 section 6.1)"),
+    "transfer_encoding": (
+        400,
+        "Transfer-Encoding does not end with one chunked (RFC 9112 section 6.3)",
+    ),
     "chunked_in_1_0": (400, "Transfer-Encoding in HTTP/1.0 (RFC 9112 section 6.1)"),
     "bad_chunk": (400, "a chunk of the body is malformed (RFC 9112 section 7.1)"),
     "bad_trailer": (400, "a trailer line is malformed (RFC 9112 section 7.1.2)"),
@@ -48,6 +54,8 @@ VERDICTS: Final[dict[str, tuple[int, str]]] = {
     "transfer_coding": (501, "the only transfer coding known is chunked (RFC 9112 section 6.1)"),
     "request_timeout": (503, "the request took too long"),
     "overloaded": (503, "as many clients as allowed are being served: try again soon"),
-    "version": (505, "only HTTP/1.0 and HTTP/1.1 are spoken here"),
+    "lagging": (503, "the server is overloaded: try again soon"),
+    "stopping": (503, "the server is stopping: try again soon"),
+    "version": (505, "only HTTP/1 is spoken here (RFC 9110 section 2.5)"),
 }
 """Verdict -> (status, reason that the client is told)."""

@@ -3,10 +3,13 @@
 import logging
 import traceback
 
+from acceptors.otp import Reason, format_reason, is_orderly
+from acceptors.otp.reports import neighbours
 from plugpy.conn import Conn, ConnError, MethodNotAllowedError, status_of
 from plugpy.conn.state import UNSENT_STATES, UNSET
 from plugpy.http.blocks import phrase_of, status_line
 from plugpy.http.errors import HttpError
+from plugpy.http.request_process import RequestExitError, find_process
 
 logger = logging.getLogger("plugpy.http")
 
@@ -30,15 +33,14 @@ def answer_failure(conn: Conn, error: Exception, *, debug: bool) -> bool:
     hold secrets. Returns False when a response has begun already.
     """
     status = status_of(error)
-    if status >= 500:
-        # A crash report: the request without its query, which may hold secrets.
-        logger.error(
-            "%s %s crashed: %s",
-            conn.method,
-            conn.request_path,
-            type(error).__name__,
-            exc_info=error,
-        )
+    if isinstance(error, HttpError):
+        # Time was up: nothing crashed.
+        if status >= 500:
+            logger.warning("%s %s was ended: %s", conn.method, conn.request_path, error.reason)
+    elif isinstance(error, RequestExitError):
+        _report_exit(conn, error.reason)
+    elif status >= 500:
+        _report_crash(conn, error)
     if conn.sent:
         return False
     message = f"{status} {phrase_of(status)}"
@@ -63,6 +65,56 @@ def answer_failure(conn: Conn, error: Exception, *, debug: bool) -> bool:
         conn._resp_headers = None
         _answer(conn, error, status, message)
     return True
+
+
+def _report_crash(conn: Conn, error: Exception) -> None:
+    """The crash report of a request: one log record, its attribute `report` a dict.
+
+    report "crash" · request, without its query, which may hold secrets · pid and ancestors of the
+    process that served it, None and [] without one · neighbours, the processes that end with it ·
+    reason, the exception · stack, a traceback.StackSummary, innermost frame last.
+    """
+    process = find_process(conn)
+    stack = traceback.StackSummary.extract(
+        traceback.walk_tb(error.__traceback__), lookup_lines=False
+    )
+    report = {
+        "report": "crash",
+        "request": f"{conn.method} {conn.request_path}",
+        "pid": None if process is None else process.pid,
+        "ancestors": [] if process is None else [ancestor.pid for ancestor in process.ancestors()],
+        "neighbours": [] if process is None else neighbours(process),
+        "reason": error,
+        "stack": stack,
+    }
+    logger.error(
+        "%s %s crashed: %s",
+        conn.method,
+        conn.request_path,
+        type(error).__name__,
+        exc_info=error,
+        extra={"report": report},
+    )
+
+
+def _report_exit(conn: Conn, reason: Reason) -> None:
+    # No traceback: who crashed has reported it, and the signal of that has ended this request.
+    level = logging.INFO if is_orderly(reason) else logging.ERROR
+    process = find_process(conn)
+    report = {
+        "report": "exit",
+        "request": f"{conn.method} {conn.request_path}",
+        "pid": None if process is None else process.pid,
+        "reason": reason,
+    }
+    logger.log(
+        level,
+        "%s %s was ended by an exit signal: %s",
+        conn.method,
+        conn.request_path,
+        format_reason(reason),
+        extra={"report": report},
+    )
 
 
 _OF_THE_BODY = frozenset(

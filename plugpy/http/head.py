@@ -1,7 +1,8 @@
 """From the bytes of a request head to a RequestHead: one verdict, whichever parser read it.
 
 llhttp (or h11) decides whether the bytes are a message; `build_head` adds what they leave open:
-the version, the Host, and the forms of the target. Headers stay text.
+the version, the Host, and the forms of the target. Headers stay text. What is wrong with a head
+that was refused, plugpy.http.faults tells.
 
 A HeadMemo knows request heads by heart: clients on kept-alive connections repeat themselves, byte
 for byte. Only a head seen twice is kept, never one with credentials, none above 1 KB.
@@ -10,10 +11,12 @@ for byte. Only a head seen twice is kept, never one with credentials, none above
 import re
 
 from plugpy.conn import RequestHead
+from plugpy.http.authority import check_host, is_authority, known_hosts
 from plugpy.http.errors import HttpError
 
 METHODS = frozenset(
-    # What llhttp knows, less CONNECT (no proxy here) and PRI (HTTP/2's preface).
+    # What llhttp knows, less CONNECT (no proxy here), TRACE (it would echo credentials that scripts
+    # may not read) and PRI (HTTP/2's preface).
     [
         "DELETE",
         "GET",
@@ -21,7 +24,6 @@ METHODS = frozenset(
         "POST",
         "PUT",
         "OPTIONS",
-        "TRACE",
         "COPY",
         "LOCK",
         "MKCOL",
@@ -55,20 +57,21 @@ METHODS = frozenset(
 
 new = object.__new__
 
-_ABSOLUTE = re.compile(r"https?://([^/?#\s]+)(/[^?#]*)?(?:\?([^#]*))?", re.IGNORECASE)
-_AUTHORITY = re.compile(
-    # RFC 3986 section 3.2.2: a registered name, an IPv4 address, or an IPv6 literal; then a port.
-    # The characters of an IPv6 literal are checked, not its grammar.
-    r"(?:[a-z0-9\-._~%!$&'()*+;=]*|\[[0-9a-f:.]+\])(?::[0-9]*)?",
-    re.IGNORECASE,
+_ORIGIN = re.compile(
+    # RFC 3986 sections 3.3 and 3.4. Browsers send a few more characters as they are (WHATWG URL),
+    # and so they pass; what no browser leaves in a path does not: backslashes, quotes, angle
+    # brackets, braces, and a percent sign that encodes nothing.
+    r"(/[a-z0-9\-._~!$&'()*+,;=:@/\[\]|^]*(?:%[0-9a-f]{2}[a-z0-9\-._~!$&'()*+,;=:@/\[\]|^]*)*)"
+    r"(?:\?([a-z0-9\-._~!$&'()*+,;=:@/?%\[\]|^`{}\\]*))?",
+    re.IGNORECASE | re.ASCII,
 )
-_NEWLINE = re.compile(rb"[\r\n]")
-_NOT_VISIBLE = re.compile(rb"[^\x21-\x7e]")
-_EMPTY_LINES = re.compile(rb"(?:\r\n)*")
-_TOKEN = re.compile(rb"[!#$%&'*+\-.^_`|~0-9A-Za-z]+")
-_VERSION = re.compile(rb"HTTP/[0-9]\.[0-9]")
-_LENGTH = re.compile(rb"[0-9]{1,19}")
-_HEADER = re.compile(rb"[!#$%&'*+\-.^_`|~0-9A-Za-z]+:[\t\x20-\x7e\x80-\xff]*")
+_ABSOLUTE = re.compile(r"https?://([^/?]+)(.*)", re.IGNORECASE)
+
+known_paths: set[str] = set()
+"""Targets without a query that were found valid. PERF: a look-up costs a fifth of _ORIGIN."""
+
+LONGEST_KNOWN = 100
+"""Characters of a target above which it is not worth keeping."""
 
 
 def build_head(text: str) -> RequestHead:
@@ -90,8 +93,8 @@ def build_head(text: str) -> RequestHead:
     if hosts == 1:
         start = lower.find("\r\nhost:") + 7
         host = lower[start : lower.find("\r\n", start)]
-        if host not in _known_hosts:
-            _learn_host(host)
+        if host not in known_hosts:
+            check_host(host)
     elif hosts > 1:
         raise HttpError("host_repeated")
     elif is_1_1:
@@ -110,172 +113,67 @@ def build_head(text: str) -> RequestHead:
     head.owned = False
     head._headers = None
     head._header_bytes = None
-    if target[:1] != "/":
-        _split_target(head, target)
-    elif "?" in target:
-        head.path, _, head.query = target.partition("?")
-    if "#" in target or not (target.isascii() and target.isprintable()):
-        raise HttpError("bad_target")
+    if target not in known_paths:
+        _read_target(head, target)
     if "\r\nexpect:" in lower and is_1_1:
         for value in head.get("expect"):
-            if value.lower() != "100-continue":
-                raise HttpError("expectation")
+            for expectation in value.lower().split(","):
+                if expectation.strip(" \t") not in ("100-continue", ""):
+                    raise HttpError("expectation")
     head.keep_alive = _persists(lower, is_1_1) if "\r\nconnection:" in lower else is_1_1
     head.plain = is_1_1 and head.keep_alive and method != "HEAD"
     return head
 
 
-_known_hosts: set[str] = set()
-"""Values of Host that were found valid. PERF: a look-up costs a tenth of the expression."""
+def _read_target(head: RequestHead, target: str) -> None:
+    """Path and query of a target in one of the forms of RFC 9112 section 3.2, less CONNECT's."""
+    if target[:1] == "/":
+        origin = _ORIGIN.fullmatch(target)
+        if origin is None:
+            raise HttpError("bad_target")
+        path, query = origin.groups()
+        if query is not None:  # never kept: it may hold secrets
+            head.path = path
+            head.query = query
+        elif len(target) <= LONGEST_KNOWN:
+            if len(known_paths) >= 1000:
+                known_paths.clear()
+            known_paths.add(target)
+    elif target != "*" or head.method != "OPTIONS":
+        _read_absolute(head, target)
 
 
-def _learn_host(host: str) -> None:
-    """Raise HttpError where the value of a Host header is not valid (RFC 9112 section 3.2)."""
-    if not _AUTHORITY.fullmatch(host.strip(" \t")):
-        raise HttpError("host")
-    if len(_known_hosts) >= 1000:
-        _known_hosts.clear()
-    _known_hosts.add(host)
-
-
-def _split_target(head: RequestHead, target: str) -> None:
-    """The forms of a target that do not begin with a slash (RFC 9112 sections 3.2.2 to 3.2.4)."""
-    if target == "*" and head.method == "OPTIONS":
-        return
+def _read_absolute(head: RequestHead, target: str) -> None:
+    """RFC 9112 section 3.2.2: the target tells the host, and what Host says is ignored. So that
+    nobody takes it for true, it is replaced."""
     absolute = _ABSOLUTE.fullmatch(target)
-    if absolute is None or not _AUTHORITY.fullmatch(absolute[1]):
+    if absolute is None or not is_authority(absolute[1]):
         raise HttpError("bad_target")
-    head.authority = absolute[1]
-    head.path = absolute[2] or "/"
-    head.query = absolute[3] or ""
+    authority, rest = absolute.groups()
+    origin = _ORIGIN.fullmatch(rest if rest[:1] == "/" else "/" + rest)
+    if origin is None:
+        raise HttpError("bad_target")
+    head.authority = authority
+    head.path = origin[1]
+    head.query = origin[2] or ""
+    if head.method == "OPTIONS" and not rest:
+        head.path = "*"  # RFC 9112 section 3.2.4
+    start = head.lower.find("\r\nhost:") + 7
+    if start > 7:  # HTTP/1.0 may have none
+        end = head.lower.index("\r\n", start)
+        head.fields = f"{head.fields[:start]} {authority}{head.fields[end:]}"
+        head.lower = f"{head.lower[:start]} {authority.lower()}{head.lower[end:]}"
 
 
 def _persists(lower: str, default: bool) -> bool:
     """Whether the connection outlives this message (RFC 9112 section 9.3)."""
     options: list[str] = []
     for part in lower.split("\r\nconnection:")[1:]:
-        line = part[: part.index("\r\n")]
-        options += [option.strip() for option in line.split(",")]
+        line = part.partition("\r\n")[0]  # without one where another Connection follows
+        options += [option.strip(" \t") for option in line.split(",")]
     if "close" in options:
         return False
     return default or "keep-alive" in options
-
-
-def check_size(head: bytes, request_line: int, header_line: int, headers: int) -> None:
-    """Raise HttpError where a head breaks a limit on its lines.
-
-    PERF: called only for heads that are long enough to break one; most are still shorter than any
-    line may be, and then counting lines is all.
-    """
-    if len(head) <= request_line and len(head) <= header_line:
-        if head.count(b"\r\n") - 2 > headers:  # the request line, and the empty line at the end
-            raise HttpError("too_many_headers")
-        return
-    lines = head.split(b"\r\n")
-    if len(lines[0]) > request_line:
-        raise HttpError("target_too_long")
-    if len(lines) - 3 > headers:  # the request line, and two empty pieces after the last CRLF
-        raise HttpError("too_many_headers")
-    if max(map(len, lines[1:]), default=0) > header_line:
-        raise HttpError("header_too_long")
-
-
-def diagnose(data: bytes) -> HttpError:
-    """The verdict on a complete head that was refused: what exactly is wrong, as far as it shows.
-    It asks in a fixed order, so that a head with several faults gets one verdict, whoever found
-    the first."""
-    fault = find_fault(data)
-    if fault is not None:
-        return fault
-    try:
-        build_head(without_empty_lines(data).decode("latin-1"))
-    except HttpError as error:
-        return error
-    return HttpError("parser")
-
-
-def without_empty_lines(data: bytes) -> bytes:
-    """`data` from its request line on: RFC 9112 section 2.2 has us ignore empty lines before."""
-    match = _EMPTY_LINES.match(data)
-    return data[match.end() :] if match else data
-
-
-def find_fault(data: bytes) -> HttpError | None:
-    """What is wrong with a head, or with the beginning of one; None when nothing shows."""
-    data = without_empty_lines(data)
-    if data[:1] == b"\x16":  # a TLS handshake record
-        return HttpError("tls_on_plain_port")
-    head, ended, _ = data.partition(b"\r\n\r\n")
-    if not ended:
-        head = head.removesuffix(b"\r")
-    line, *fields = head.split(b"\r\n")
-    # In the order of the bytes, so that the verdict is the same however they arrive.
-    begin = _NEWLINE.split(line, 1)[0]
-    words = begin.split(b" ")
-    if (words[0] or len(words) > 1) and not _TOKEN.fullmatch(words[0]):
-        return HttpError("bad_request_line")
-    if len(words) > 1:
-        if words[0].decode() not in METHODS:
-            return HttpError("unknown_method")
-        if _NOT_VISIBLE.search(words[1]):
-            return HttpError("bad_target")
-    if len(words) > 3:
-        return HttpError("bad_request_line")
-    if len(begin) < len(line):
-        return HttpError("bare_newline")
-    if not fields and not ended:
-        return None
-    if len(words) != 3 or not _VERSION.fullmatch(words[2]):
-        return HttpError("bad_request_line")
-    if words[2] not in (b"HTTP/1.0", b"HTTP/1.1"):
-        return HttpError("version")
-    if ended:
-        return _find_fault_in_fields(fields) or _find_fault_in_framing(
-            fields, words[2] == b"HTTP/1.0"
-        )
-    # The last line is not complete, and the one before may yet turn out to be folded.
-    *fields, rest = fields
-    if rest:
-        fields.append(rest[:1] if rest[:1] in b" \t" else b"")
-    else:
-        del fields[-1:]
-    return _find_fault_in_fields(fields)
-
-
-def _find_fault_in_fields(fields: list[bytes]) -> HttpError | None:
-    for field in fields:
-        if not field:
-            continue
-        if field[:1] in b" \t":
-            return HttpError("obs_fold")
-        if _NEWLINE.search(field):
-            return HttpError("bare_newline")
-        name, colon, _ = field.partition(b":")
-        if colon and name.rstrip(b" \t") != name:
-            return HttpError("space_before_colon")
-        if not _HEADER.fullmatch(field):
-            return HttpError("bad_header")
-    return None
-
-
-def _find_fault_in_framing(fields: list[bytes], is_1_0: bool) -> HttpError | None:
-    lengths: list[bytes] = []
-    codings: list[bytes] = []
-    for field in fields:
-        name, _, value = field.partition(b":")
-        if name.lower() == b"content-length":
-            lengths.append(value.strip(b" \t"))
-        elif name.lower() == b"transfer-encoding":
-            codings.append(value.strip(b" \t").lower())
-    if lengths and codings:
-        return HttpError("length_and_chunked")
-    if len(lengths) > 1 or not all(map(_LENGTH.fullmatch, lengths)):
-        return HttpError("content_length")
-    if codings and is_1_0:
-        return HttpError("chunked_in_1_0")
-    if codings and codings != [b"chunked"]:
-        return HttpError("transfer_coding")
-    return None
 
 
 MEMO_LARGEST = 1024

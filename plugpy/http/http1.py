@@ -16,12 +16,14 @@ This file reads and serves; plugpy.http.output writes, plugpy.http.lifetime ends
 """
 
 import logging
-from asyncio import Future
+from asyncio import CancelledError, Future
 from collections.abc import Awaitable
-from contextvars import Context
+from contextvars import Context, copy_context
+from functools import partial
 from time import perf_counter
 from typing import Any
 
+from acceptors.otp import KILLED, Exit, callers
 from plugpy.conn import (
     ClientDisconnected,
     Conn,
@@ -30,20 +32,22 @@ from plugpy.conn import (
     RequestHead,
 )
 from plugpy.conn.state import CHUNKED, FILE, SENT, SET, UNSET, UPGRADED, State
-from plugpy.http.body import RequestBody, decoder_for
+from plugpy.http.body import RequestBody
 from plugpy.http.eager import start_task
 from plugpy.http.errors import HttpError
 from plugpy.http.failure import answer_failure
-from plugpy.http.head import (
-    MEMO_LARGEST,
-    build_head,
-    check_size,
-    diagnose,
-    find_fault,
-    without_empty_lines,
-)
+from plugpy.http.faults import find_fault, without_empty_lines
+from plugpy.http.head import MEMO_LARGEST
 from plugpy.http.lifetime import Http1Lifetime
 from plugpy.http.options import HttpOptions
+from plugpy.http.request import read_request
+from plugpy.http.request_process import (
+    RequestExitError,
+    as_failure,
+    request_failed,
+    requests,
+    signal_of,
+)
 from plugpy.http.response_head import response_head
 
 logger = logging.getLogger("plugpy.http")
@@ -53,10 +57,19 @@ new = object.__new__
 # Not UNSET itself: type checkers would take the state for a constant.
 INITIAL: State = UNSET
 
-CORK = 64
-"""Pipelined responses that are gathered for one write."""
+TURN = 64
+"""Pipelined requests that are served in one turn of the event loop, and answered in one write. One
+read may bring 14,000 of them: served at once they would take 40 ms."""
 
 CARRIAGE_RETURN = 13
+
+LARGE_READ = 16_384
+"""Bytes that are worked on at once; where more came in one read, they stand in line."""
+
+WAITED = -1
+
+SHORT = 1024
+"""Bytes of a half-sent head that is judged anew with everything that arrives."""
 
 
 class Http1Connection(Http1Lifetime):
@@ -65,7 +78,10 @@ class Http1Connection(Http1Lifetime):
     connections: the supervisor; options: HttpOptions. See acceptors.Connection for the rest.
     """
 
-    __slots__ = ()
+    # How many requests there were, and how many empty lines since; not set before the first one.
+    __slots__ = ("_empty_lines",)
+
+    _empty_lines: tuple[int, int]
 
     # -- bytes in
 
@@ -105,7 +121,7 @@ class Http1Connection(Http1Lifetime):
             # In a copy of the context: a variable that a plug sets is gone with the request.
             context = runtime.context.copy()
             result = context.run(options.application, conn)
-        except Exception as error:
+        except (Exception, Exit, CancelledError) as error:
             self._failed(conn, error)
             return
         if result is not conn:
@@ -124,6 +140,12 @@ class Http1Connection(Http1Lifetime):
             return
         body = self._body
         if body is not None and not body.ended:
+            if data and (body.waiting or len(data) > LARGE_READ):
+                if not body.waiting:
+                    self.runtime.stand_in_line(partial(self._decode_on, body))
+                body.waiting += data
+                self.update_reading()
+                return
             data = self._feed(body, data)
             if not data:
                 self.update_reading()
@@ -144,6 +166,8 @@ class Http1Connection(Http1Lifetime):
         """Give bytes to the body; returns what follows it."""
         try:
             rest = body.feed(data)
+            if body.waiting:
+                self.runtime.stand_in_line(partial(self._decode_on, body))
         except HttpError as error:
             if self.conn is None:
                 self._close(linger=True)
@@ -164,13 +188,23 @@ class Http1Connection(Http1Lifetime):
                 self._close(linger=True)
         return rest
 
+    def _decode_on(self, body: RequestBody) -> None:
+        """Go on with a body of many tiny chunks."""
+        if self._body is body and body.waiting:
+            self._take_in(b"")
+            self.update_reading()
+
     def _read(self, data: bytes, kept: int = 0) -> None:
         """Serve what `data` holds: complete requests one after the other; the rest waits.
 
-        kept: bytes at its beginning that were kept before, as part of a head.
+        kept: bytes at its beginning that were kept before, as part of a head; WAITED where all of
+        them waited, and nobody has looked at them.
         """
         size = len(data)
-        position = 0
+        if size > LARGE_READ and not kept:
+            self._wait_in_line(data)
+            return
+        position = turn = 0
         try:
             while position < size:
                 end = data.find(b"\r\n\r\n", position) + 4
@@ -181,26 +215,31 @@ class Http1Connection(Http1Lifetime):
                         self._keep_partial(data, kept)
                     position = size
                     break
+                if size > LARGE_READ and position == 0 and kept != WAITED:
+                    self._wait_in_line(data)
+                    return
                 if end == size and position == 0:
                     piece = data
                 else:
                     piece = data[position:end]
                     if self._out is None:
                         self._out = []
+                        turn = self.requests + TURN
                 position = end
                 # What `data_received` has looked up need not be looked up again.
                 head = None if piece is data and not kept else self.runtime.memo.get(piece)
                 body = None
                 if head is None:
                     if piece[0] == CARRIAGE_RETURN:
-                        # RFC 9112 section 2.2: empty lines before a request line are ignored.
-                        piece = without_empty_lines(piece)
+                        piece = self._without_empty_lines(piece)
                         if not piece:
                             continue
-                    head, body = self._parse(piece)
+                    head, body = read_request(piece, self.runtime)
                     if body is not None:
                         if position < size:
                             position = size - len(body.feed(data[position:]))
+                            if body.waiting:
+                                self.runtime.stand_in_line(partial(self._decode_on, body))
                         if not body.ended:
                             head.plain = False
                 self.data_received(piece, head, body)
@@ -211,9 +250,10 @@ class Http1Connection(Http1Lifetime):
                     or self._write_paused
                 ):
                     break
-                out = self._out
-                if out and len(out) >= CORK:
-                    self._flush(out)
+                if self._out is not None and (self.requests >= turn or position > LARGE_READ):
+                    # The other connections have their turn, and so has what they wait for.
+                    self.runtime.stand_in_line(self._continue)
+                    break
         except HttpError as error:
             self._refuse(error)
             return
@@ -227,53 +267,47 @@ class Http1Connection(Http1Lifetime):
             self._buffer = data[position:]
             self.update_reading()
 
-    def _parse(self, data: bytes) -> tuple[RequestHead, RequestBody | None]:
-        """Head and body of a request, from the bytes of its complete head. Raises HttpError."""
-        runtime = self.runtime
-        options = runtime.options
-        if len(data) > options.small_head:
-            if len(data) > options.max_head:
-                raise HttpError("head_too_long")
-            check_size(data, options.max_request_line, options.max_header_line, options.max_headers)
-        try:
-            complete = runtime.parser.accept(data)
-            head = build_head(data.decode("latin-1"))
-            decoder = None if complete else decoder_for(head, options.max_trailers)
-            if decoder is None and not complete:
-                raise HttpError("parser")
-        except HttpError:
-            raise diagnose(data) from None
-        if decoder is None:
-            runtime.memo.learn(data, head)
-            return head, None
-        head.plain = False
-        # Its value was judged by `build_head`. HTTP/1.0 knows no expectations.
-        expects_continue = "\r\nexpect:" in head.lower and head.version == "1.1"
-        return head, RequestBody(decoder, expects_continue)
+    def _wait_in_line(self, data: bytes) -> None:
+        """Work on `data` when its turn comes; until then nothing more is read."""
+        self._buffer = data
+        self.update_reading()
+        self.runtime.stand_in_line(self._continue)
 
     def _keep_partial(self, data: bytes, kept: int) -> None:
         """Keep the beginning of a head, unless it can't become a good one. Raises HttpError.
 
-        kept: bytes of it that were kept before.
+        kept: bytes of it that were kept before, or WAITED.
         """
-        options = self.runtime.options
-        data = without_empty_lines(data)
+        data = self._without_empty_lines(data)
         if not data:
             return
-        if not kept:
+        if kept <= 0:
             self.since = self.runtime.now
-        if len(data) > options.max_request_line and b"\r\n" not in data:
-            raise HttpError("target_too_long")
-        if len(data) > options.max_head:
-            raise HttpError("head_too_long")
-        # PERF: a long head is judged when it begins, now and then, and when it is complete.
-        if len(data) > options.small_head and len(data) // 4096 != kept // 4096:
-            check_size(data, options.max_request_line, options.max_header_line, options.max_headers)
-        if not kept or len(data) <= options.small_head:
-            fault = find_fault(data)
+        options = self.runtime.options
+        size = len(data)
+        # PERF: a long head is judged when it begins, now and then, and when it is complete. Later
+        # bytes change no verdict.
+        if (
+            kept <= 0
+            or size <= SHORT
+            or size.bit_length() != kept.bit_length()
+            or size > options.max_head
+        ):
+            fault = find_fault(data, options)
             if fault is not None:
                 raise fault
         self._buffer = data
+
+    def _without_empty_lines(self, data: bytes) -> bytes:
+        """RFC 9112 section 2.2: empty lines before a request line are ignored, but not for ever."""
+        rest = without_empty_lines(data)
+        if len(rest) < len(data):
+            at, seen = getattr(self, "_empty_lines", (0, 0))
+            seen = (seen if at == self.requests else 0) + (len(data) - len(rest)) // 2
+            self._empty_lines = self.requests, seen
+            if seen > self.runtime.options.max_empty_lines:
+                raise HttpError("empty_lines")
+        return rest
 
     def update_reading(self) -> None:
         """Hold the client back while more waits than `read_buffer`, or while it does not take what
@@ -286,7 +320,7 @@ class Http1Connection(Http1Lifetime):
         pause = (
             self._write_paused
             or (self._buffer is not None and len(self._buffer) > limit)
-            or (body is not None and body.held > limit)
+            or (body is not None and body.held + len(body.waiting) > limit)
         )
         if pause != self._read_paused:
             self._read_paused = pause
@@ -325,7 +359,7 @@ class Http1Connection(Http1Lifetime):
             if isinstance(result, Future):
                 task = result  # a response that somebody else works at (the ASGI bridge)
             else:
-                task = start_task(result, self.runtime.loop, context.run(self.context))
+                task = start_task(result, self.runtime.loop, context.run(_context_for, conn))
             if task.done():
                 self._returned(task)
             else:
@@ -357,11 +391,11 @@ class Http1Connection(Http1Lifetime):
                 self._settle(conn)
             else:
                 self._begin(conn, result, self.runtime.context)
-        elif isinstance(error, Exception):
-            self._failed(conn, error)
-        else:
+        elif isinstance(error, KeyboardInterrupt | SystemExit):
             self._abort(conn)
             raise error
+        else:
+            self._failed(conn, error)
         if self.conn is None:
             self._continue()
 
@@ -372,9 +406,10 @@ class Http1Connection(Http1Lifetime):
         else:
             self._failed(
                 conn,
-                HttpError("request_timeout")
-                if self._timed_out
-                else PlugError("the Task of the request was cancelled, or raised CancelledError"),
+                HttpError(self._time_up)
+                if self._time_up
+                else signal_of(conn)
+                or PlugError("the Task of the request was cancelled, or raised CancelledError"),
             )
 
     def _settle(self, conn: Conn) -> None:
@@ -422,8 +457,12 @@ class Http1Connection(Http1Lifetime):
             self._flush(self._out)
         self.runtime.options.upgrades[protocol](self, conn, options)
 
-    def _failed(self, conn: Conn, error: Exception) -> None:
+    def _failed(self, conn: Conn, error: BaseException) -> None:
         """The application raised."""
+        if not isinstance(error, Exception):
+            error = as_failure(conn, error)
+        if requests:
+            request_failed(conn, error)
         if isinstance(error, ClientDisconnected):
             self._abort(conn)
         elif answer_failure(conn, error, debug=self.runtime.options.debug):
@@ -435,6 +474,24 @@ class Http1Connection(Http1Lifetime):
         else:
             # Part of a response has left: the only honest end is a broken one.
             self._abort(conn)
+
+    def end_request(self, conn: Conn) -> None:
+        """The process of the request got an exit signal: the code that serves it is cancelled, and
+        the client gets an answer, unless it has one already."""
+        if self._task is not None:
+            self._task.cancel("exit signal")
+        else:
+            self._abort(conn)
+
+    def kill_request(self, conn: Conn, context: Context) -> "Future[Any] | None":
+        """The process of the request was killed: its Task is closed in `context`, and the client
+        gets an answer. Returns the Task where it can't be closed."""
+        task, self._task = self._task, None
+        left = task is not None and not self._close_task(conn, task, context)
+        self._failed(conn, RequestExitError(KILLED))
+        if self.conn is None:
+            self._continue()
+        return task if left else None
 
     def _continue(self) -> None:
         """Go on with the requests that waited."""
@@ -448,5 +505,22 @@ class Http1Connection(Http1Lifetime):
             and self._out is None
         ):
             self._buffer = None
-            self._read(buffer, len(buffer))
+            self._read(buffer, WAITED)
             self.update_reading()
+
+
+def _context_for(conn: Conn) -> Context:
+    """A copy of the calling context in which code runs for the request: its `self()` is the
+    request's process."""
+    context = copy_context()
+    context.run(callers.acting_for.set, conn)
+    return context
+
+
+# Where plugs and callbacks of a Conn run without a Task: what they run for is the variable `conn`.
+for _function in (
+    Http1Connection.data_received,
+    Http1Connection._settle,
+    Http1Connection._failed,
+):
+    callers.register_frame(_function, "conn")

@@ -5,10 +5,13 @@ connection only keeps when its state has changed last.
 """
 
 import logging
-from asyncio import Future
+from asyncio import Future, Task
+from contextvars import Context
 from typing import Any
 
 from acceptors import Connections
+from acceptors.otp import KILLED, NORMAL, SHUTDOWN, Process, Reason
+from acceptors.otp.kill import close_task
 from plugpy.conn import ClientDisconnected, Conn, RequestTimeoutError
 from plugpy.conn.response import to_bytes
 from plugpy.conn.state import SENT, UPGRADED
@@ -17,14 +20,23 @@ from plugpy.http.errors import VERDICTS, HttpError
 from plugpy.http.failure import refusal
 from plugpy.http.options import HttpOptions
 from plugpy.http.output import Http1Output
+from plugpy.http.request_process import RequestProcess, request_ended, requests
 from plugpy.http.runtime import TICK
-from plugpy.http.traffic import traffic
+from plugpy.http.traffic import has_left, traffic, unread
 
 logger = logging.getLogger("plugpy.http")
 
-DRAIN_GRACE = 0.1
-"""Seconds that an idle connection stays open once it is to be closed: more than a round trip within
-a data centre."""
+DRAIN_GRACE = 0.5
+"""Seconds that a connection must have been idle before a drain closes it.
+
+A request that its client sends while we close is lost, and the busier the connection was, the
+likelier is that: one that was used just now gets another request within this time, and its answer
+says that it was the last. One that was idle for longer is closed at once.
+"""
+
+SILENCE = 2.0
+"""Seconds that a new connection may be silent before it counts as idle: its request may be on its
+way."""
 
 
 class Http1Lifetime(Http1Output):
@@ -42,7 +54,7 @@ class Http1Lifetime(Http1Output):
         "_read_paused",
         "_stalled",
         "_task",
-        "_timed_out",
+        "_time_up",
         "since",
         "started",
     )
@@ -57,7 +69,8 @@ class Http1Lifetime(Http1Output):
         self._read_paused = False
         # While something is queued for the peer: how much it had taken by then, and since when.
         self._stalled: tuple[int, float] | None = None
-        self._timed_out = False
+        # The verdict that a Task which was cancelled for its time is answered with.
+        self._time_up = ""
         # When the state changed last, by the clock of the runtime (seconds, to the tick).
         self.since = self.runtime.now
         # For the access log: arrival of the request, and bytes of body that were sent in pieces.
@@ -67,6 +80,11 @@ class Http1Lifetime(Http1Output):
     def refusal(cls, options: HttpOptions) -> bytes:
         """What a client is told that comes when the listener is full: 503 with Retry-After."""
         return refusal(HttpError("overloaded"), date_field() + b"retry-after: 1\r\n")
+
+    @classmethod
+    def plain_text_refusal(cls, options: HttpOptions) -> bytes:
+        """What a client is told that speaks HTTP to a listener with TLS: 400."""
+        return refusal(HttpError("plain_on_tls_port"), date_field())
 
     def connection_made(self, transport: Any) -> None:
         super().connection_made(transport)
@@ -78,7 +96,11 @@ class Http1Lifetime(Http1Output):
     def _end(self, conn: Conn) -> None:
         """The request is over: its response has left, or never will."""
         self.conn = None
-        self._timed_out = False
+        if requests:
+            request_ended(conn)
+        time_up = self._time_up
+        if time_up:
+            self._time_up = ""
         self.since = self.runtime.now
         if self.runtime.options.observed:
             self._log(conn)
@@ -90,8 +112,10 @@ class Http1Lifetime(Http1Output):
         if self._last or not conn.head.keep_alive:
             # Lingering where the client may send more: the rest of a body, or a further request
             # since it is our wish that this was the last.
+            # Whose time is up is not waited for either.
             self._close(
-                linger=self._body is not None or self._deaf or conn.head.keep_alive,
+                linger=time_up != "stopping"
+                and (self._body is not None or self._deaf or conn.head.keep_alive),
             )
         elif self._body is not None and self._buffer is None:
             # What is left of the body is skipped as it arrives: not idle.
@@ -130,6 +154,8 @@ class Http1Lifetime(Http1Output):
         """Answer what could not be read, and end the connection (RFC 9112 section 9.6)."""
         if self.transport is None or self._closing:
             return
+        # The frames that it came through hold what was read, and one of them may hold it.
+        error.__traceback__ = None
         logger.info("refused a request: %s", error.reason)
         self._write(refusal(error, self.runtime.date))
         self._close(linger=True)
@@ -139,7 +165,8 @@ class Http1Lifetime(Http1Output):
 
         linger: the client may still be sending; closing now could reset the connection before it
         has read the answer (RFC 9112 section 9.6). So only our half is closed, and what arrives is
-        thrown away until the client closes, or `linger_timeout`.
+        thrown away until the client closes, or `linger_timeout`. TLS knows no half-closed
+        connections: there it stays open that long.
         """
         if self._closing:
             return
@@ -152,23 +179,39 @@ class Http1Lifetime(Http1Output):
         out = self._out
         if out:
             self._flush(out)
-        if linger and self.runtime.options.linger_timeout and transport.can_write_eof():
-            self.since = self.runtime.now
+        self.since = self.runtime.now
+        if linger and self.runtime.options.linger_timeout:
             if self._read_paused:
                 self._read_paused = False
                 transport.resume_reading()
-            transport.write_eof()
+            if transport.can_write_eof():
+                transport.write_eof()
         else:
             transport.close()
 
     def drain(self) -> None:
         """Finish the request that is being served, tell the client that it was the last, close.
 
-        An idle connection gets a moment: a request may be on its way, and is answered.
+        An idle connection is closed once it was idle for `DRAIN_GRACE`; a request that comes before
+        that is answered.
         """
+        conn = self.conn
+        if conn is not None and conn.sent and not self._last and conn.state is not UPGRADED:
+            # Its head has left and promised a connection that stays: the next request may be on
+            # its way. The order is looked at again, and that one will be told, or none has come.
+            self.runtime.loop.call_later(DRAIN_GRACE, self._drain_on)
+            return
         self._last = True
         if self.idle:
-            self.runtime.loop.call_later(DRAIN_GRACE, self._close_idle)
+            loop = self.runtime.loop
+            if loop.time() - self.since >= DRAIN_GRACE + TICK:  # `since` is right to the tick
+                self._close_idle()
+            else:
+                loop.call_later(DRAIN_GRACE, self._close_idle)
+
+    def _drain_on(self) -> None:
+        if self.transport is not None and not self._closing:
+            self.drain()
 
     @property
     def idle(self) -> bool:
@@ -176,13 +219,78 @@ class Http1Lifetime(Http1Output):
         return self.conn is None and not self._buffer and self._body is None
 
     def _close_idle(self) -> None:
-        if self.idle:
+        if not self.idle or self._closing:
+            return
+        if unread(self.transport):
+            # A request has arrived that the event loop has not read yet: it will be the last one.
+            self.runtime.loop.call_later(DRAIN_GRACE, self._close_idle)
+        else:
             self._close()
+
+    def idle_since(self) -> float | None:
+        """When the last request came, of a connection that may be closed to make room."""
+        if self.transport is None:
+            return super().idle_since()
+        if not self.idle or self._closing or self._last:
+            return None
+        if not self.requests and self.runtime.now - self.since < SILENCE:
+            return None
+        return self.since
+
+    def shed(self) -> bool:
+        """Close, to make room for a new connection, unless there is something to do."""
+        transport = self.transport
+        if transport is None:
+            return super().shed()
+        if self.idle_since() is None or transport.get_write_buffer_size() or unread(transport):
+            return False
+        self._close()
+        return True
+
+    def cancel(self, reason: Reason = SHUTDOWN) -> bool:
+        """The server's time to finish is over: an async handler is cancelled, and its client gets
+        503. Returns whether there was one."""
+        task = self._task
+        if self.conn is None or task is None or self.conn.state is UPGRADED:
+            return False
+        self._last = True
+        self._time_up = "stopping"
+        task.cancel("the server is stopping")
+        return True
+
+    def _killed(self) -> None:
+        """No time is left, not even to clean up: the Task of the request is closed under it."""
+        conn, task = self.conn, self._task
+        self.conn = self._task = None
+        super()._killed()
+        if conn is not None:
+            if task is not None:
+                self._close_task(conn, task, self.context())
+            request_ended(conn, KILLED)
+
+    def _close_task(self, conn: Conn, task: "Future[Any]", context: Context) -> bool:
+        """Close the Task of a request under it; False where it goes on all the same."""
+        task.remove_done_callback(self._returned)
+        task.add_done_callback(_ignore)
+        closed = isinstance(task, Task) and close_task(task, context)
+        if not closed:
+            task.cancel("killed")
+            logger.warning("%s %s goes on although killed", conn.method, conn.request_path)
+        return closed
+
+    def _child_exited(self, child: Process, reason: Reason) -> None:
+        # Whatever a request ends of, the connection lives on.
+        super()._child_exited(child, NORMAL if isinstance(child, RequestProcess) else reason)
+
+    def _returned(self, task: "Future[Any]") -> None:
+        """The Task of the request is over. The serving half overrides it."""
+        raise NotImplementedError
 
     def connection_lost(self, exc: Exception | None) -> None:
         self._closing = True
         self._buffer = b""
         super().connection_lost(exc)
+        self.runtime.requests_over += self.requests
         self.transport = None
         gone = ClientDisconnected("the client went away")
         if self._body is not None:
@@ -216,7 +324,11 @@ class Http1Lifetime(Http1Output):
             self._check_request(conn, elapsed)
         elif self._closing:
             if elapsed > options.linger_timeout and not transport.get_write_buffer_size():
-                transport.abort()
+                if transport.is_closing():
+                    transport.abort()
+                else:
+                    self.since = now
+                    transport.close()
         elif self._buffer or not self.requests:
             if elapsed > options.header_timeout:
                 if self._buffer:
@@ -232,6 +344,10 @@ class Http1Lifetime(Http1Output):
     def _check_request(self, conn: Conn, elapsed: float) -> None:
         if conn.state is UPGRADED:
             return
+        if self._read_paused and not self._write_paused and has_left(self.transport):
+            # Nobody reads, so nobody would see it.
+            self.transport.abort()  # type: ignore[union-attr]
+            return
         options = self.runtime.options
         body = self._body
         if body is not None and body.waiter is not None:
@@ -241,8 +357,8 @@ class Http1Lifetime(Http1Output):
                 self._last = True
                 body.fail(RequestTimeoutError(VERDICTS["body_timeout"][1]))
         limit = getattr(conn.route, "timeout", None) or options.request_timeout
-        if limit and elapsed > limit and not self._timed_out:
-            self._timed_out = True
+        if limit and elapsed > limit and not self._time_up:
+            self._time_up = "request_timeout"
             if self._task is not None and not conn.sent:
                 self._task.cancel("the request took too long")
             elif conn.sent:
@@ -291,3 +407,9 @@ class Http1Lifetime(Http1Output):
             "requests": self.requests,
             **traffic(self.transport),
         }
+
+
+def _ignore(task: "Future[Any]") -> None:
+    """Take the outcome of a Task that was killed: there is nobody to tell."""
+    if not task.cancelled():
+        task.exception()

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, Literal, get_args
 from weakref import WeakKeyDictionary
 
 from plugpy.conn import Conn
+from plugpy.http.overload import LoadShedding
 
 if TYPE_CHECKING:
     from acceptors import Connections
@@ -35,11 +36,15 @@ class HttpOptions:
     secret_key_base          what cookies are signed and encrypted with; never shown
     debug                    error answers tell what went wrong; never in production
 
-    max_request_line         8,000; longer: 414
+    max_empty_lines          16 before a request line; more: 400
+    max_request_line         8,192; longer: 414. RFC 9110 section 4.1 wants targets of 8,000
     max_header_line          8,190, one header line; longer: 431
     max_headers              100 header lines; more: 431
     max_head                 65,536, request line and headers; longer: 431
     max_body                 8,000,000 unless the route says otherwise; longer: 413
+    max_chunk_line           1,024, the line with a chunk's size and extensions; longer: 400
+    max_chunk_extensions     16,384, all chunk lines with extensions of one body; more: 400. Else a
+                             sender could make the server read much more than it counts as body
     max_trailers             8,190, all trailers of a chunked body; longer: 431
     max_keepalive            0, requests on one connection, 0 for any number; the last one is
                              answered with `connection: close`
@@ -54,6 +59,9 @@ class HttpOptions:
                              is reset
     request_timeout          0, from the head to the end of the response, 0 for none: 503, or a
                              reset where the response had begun
+    max_lag                  0, seconds that the event loop may be late before new requests are
+                             answered with 503 and Retry-After; 0 for never
+    max_lag_exempt           (), paths that are served all the same: health checks
     linger_timeout           2 in which an early error answer may still be read before the close
 
     read_buffer              65,536 of body or of pipelined requests kept before the client is
@@ -69,11 +77,14 @@ class HttpOptions:
     secret_key_base: str | None = field(default=None, repr=False)
     debug: bool = False
 
-    max_request_line: int = 8_000
+    max_empty_lines: int = 16
+    max_request_line: int = 8_192
     max_header_line: int = 8_190
     max_headers: int = 100
     max_head: int = 65_536
     max_body: int = 8_000_000
+    max_chunk_line: int = 1_024
+    max_chunk_extensions: int = 16_384
     max_trailers: int = 8_190
     max_keepalive: int = 0
     max_skip_body: int = 1_000_000
@@ -85,10 +96,16 @@ class HttpOptions:
     write_timeout: float = 30.0
     request_timeout: float = 0.0
     linger_timeout: float = 2.0
+    max_lag: float = 0.0
+    max_lag_exempt: tuple[str, ...] = ()
 
     read_buffer: int = 65_536
     head_memo: int = 512
     upgrades: Mapping[str, Callable[[Any, Conn, Any], Any]] = field(default_factory=dict)
+
+    def runtimes(self) -> "list[Runtime]":
+        """What the connections of each listener share, where there have been any."""
+        return list(self._runtimes.values())
 
     # Weak: a listener's runtime goes with its connection supervisor.
     _runtimes: "WeakKeyDictionary[Connections, Runtime]" = field(
@@ -97,6 +114,9 @@ class HttpOptions:
 
     small_head: int = field(default=0, init=False, repr=False)
     """A head of fewer bytes can't break the limits on its lines: a header takes 4 bytes."""
+
+    tasks: Any = field(default=None, init=False, repr=False)
+    """The TaskSupervisor behind `conn.tasks`; None where nobody has started one."""
 
     observed: bool = field(default=False, init=False, repr=False)
     """Whether requests are logged or counted: else the hot path need not ask."""
@@ -112,6 +132,8 @@ class HttpOptions:
             raise ValueError(
                 f"http must be one of {', '.join(get_args(ParserName))}, got {self.http!r}"
             )
+        if self.max_lag:
+            self.application = LoadShedding(self.application, self.max_lag, self.max_lag_exempt)
         for name in _POSITIVE:
             if getattr(self, name) <= 0:
                 raise ValueError(f"{name} must be above 0, got {getattr(self, name)!r}")
@@ -125,6 +147,7 @@ _POSITIVE = (
     "max_header_line",
     "max_headers",
     "max_head",
+    "max_chunk_line",
     "header_timeout",
     "keepalive_timeout",
     "body_grace",
@@ -132,12 +155,15 @@ _POSITIVE = (
     "read_buffer",
 )
 _NOT_NEGATIVE = (
+    "max_empty_lines",
     "max_body",
+    "max_chunk_extensions",
     "max_trailers",
     "max_keepalive",
     "max_skip_body",
     "body_min_rate",
     "request_timeout",
     "linger_timeout",
+    "max_lag",
     "head_memo",
 )

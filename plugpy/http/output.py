@@ -243,8 +243,9 @@ class Http1Output(Connection):
             limit = getattr(conn.route, "max_body", None)
             if limit is None:
                 limit = self.runtime.options.max_body
-        if body.length is not None and body.length > limit:
-            raise RequestTooLargeError(f"{TOO_LARGE}: {body.length} bytes, not {limit}")
+        # Also by the size of a chunk, before it has come.
+        if body.announced > limit:
+            raise RequestTooLargeError(f"{TOO_LARGE}: {body.announced} bytes, not {limit}")
         if body.expects_continue:
             # RFC 9110 section 10.1.1: only now, since a plug really wants the body.
             body.expects_continue = False
@@ -281,9 +282,14 @@ class Http1Output(Connection):
 
     @property
     def scheme(self) -> str:
-        """ "https" on a TLS connection, else "http"."""
+        """ "https" on a TLS connection, also where a trusted proxy says by the PROXY protocol that
+        the client has one with it; else "http"."""
         transport = self.transport
-        return "https" if transport and transport.get_extra_info("ssl_object") else "http"
+        if transport and transport.get_extra_info("ssl_object"):
+            return "https"
+        if self.connections.arrivals and (header := self.proxy_header) and header.ssl:
+            return "https"
+        return "http"
 
     @property
     def owner(self) -> "Http1Output":
@@ -291,23 +297,30 @@ class Http1Output(Connection):
         return self
 
     @property
+    def tasks(self) -> Any:
+        """The supervisor of what outlives its request, None without a server."""
+        return self.runtime.options.tasks
+
+    @property
     def secret_key_base(self) -> str | None:
         """What cookies are signed with."""
         return self.runtime.options.secret_key_base
 
     def get_peer_data(self) -> PeerData:
-        """The client."""
-        name = self.transport.get_extra_info("peername") if self.transport else None
+        """The client; where a trusted proxy has said so, the proxy's client."""
+        name = self.peername
         certificate = None
         if self.transport and (tls := self.transport.get_extra_info("ssl_object")):
             certificate = tls.getpeercert(binary_form=True)
+        elif self.connections.arrivals and (header := self.proxy_header) and header.ssl:
+            certificate = header.ssl.certificate if header.ssl.verified else None
         if isinstance(name, tuple):
-            return PeerData(name[0], name[1], certificate)
-        return PeerData("", 0, certificate)
+            return PeerData(name[0], name[1], certificate or None)
+        return PeerData("", 0, certificate or None)
 
     def get_sock_data(self) -> SockData:
-        """Our end of the connection."""
-        name = self.transport.get_extra_info("sockname") if self.transport else None
+        """Our end of the connection, or the proxy's."""
+        name = self.sockname
         if isinstance(name, tuple):
             return SockData(name[0], name[1])
         return SockData(name if isinstance(name, str) else "", 0)
@@ -315,12 +328,21 @@ class Http1Output(Connection):
     def get_ssl_data(self) -> dict[str, Any] | None:
         """Version, cipher and the protocol agreed on, None without TLS."""
         tls = self.transport.get_extra_info("ssl_object") if self.transport else None
-        if tls is None:
+        if tls is not None:
+            return {
+                "version": tls.version(),
+                "cipher": tls.cipher(),
+                "alpn": tls.selected_alpn_protocol(),
+            }
+        header = self.proxy_header
+        if header is None or header.ssl is None:
             return None
+        cipher = header.ssl.cipher
         return {
-            "version": tls.version(),
-            "cipher": tls.cipher(),
-            "alpn": tls.selected_alpn_protocol(),
+            "version": header.ssl.version,
+            # As Python has it: name, version, bits; the proxy says the name alone.
+            "cipher": None if cipher is None else (cipher, header.ssl.version, None),
+            "alpn": None if header.alpn is None else header.alpn.decode("ascii", "replace"),
         }
 
     def get_http_protocol(self) -> str:
@@ -336,7 +358,7 @@ class Http1Output(Connection):
         if body is not None and not body.ended and not self._last:
             # What was not read must be skipped to find the next request. Not when it is long, nor
             # when the client waits for a 100 that will never come.
-            unread = body.received if body.length is None else body.length - body.received
+            unread = body.announced if body.length is None else body.decoder.remaining
             self._last = (
                 body.expects_continue
                 or body.failure is not None

@@ -10,7 +10,7 @@ from typing import Any, Protocol
 import httptools
 
 from plugpy.http.errors import HttpError
-from plugpy.http.head import find_fault
+from plugpy.http.faults import find_fault
 
 
 class HeadParser(Protocol):
@@ -21,7 +21,7 @@ class HeadParser(Protocol):
         """data: one complete head, from the method to the empty line.
 
         Returns True where the message ends with its head, False where a body may follow.
-        Raises HttpError where the head is not valid; plugpy.http.head.diagnose tells why.
+        Raises HttpError where the head is not valid; plugpy.http.faults.diagnose tells why.
         """
 
 

@@ -6,12 +6,16 @@ connection whether one of its deadlines has passed. No request and no connection
 
 import asyncio
 import logging
-from collections.abc import Iterable
-from contextvars import Context, copy_context
+from collections import deque
+from collections.abc import Callable, Iterable
+from contextvars import Context
+from time import perf_counter
 from typing import TYPE_CHECKING, Any, Protocol
 
+from acceptors.otp.process import nobodys_context
 from plugpy.http.blocks import CONTENT_TYPES, Blocks, date_field
 from plugpy.http.head import HeadMemo
+from plugpy.http.overload import LoadShedding
 from plugpy.http.parsers import PARSERS, HeadParser
 
 if TYPE_CHECKING:
@@ -22,6 +26,14 @@ logger = logging.getLogger("plugpy.http")
 
 TICK = 1.0
 """Seconds between two sweeps; deadlines are kept to within one of them."""
+
+SLICE = 500
+"""Connections that look at their deadlines in one turn of the event loop. Of 10,000 idle ones all
+at once took 6 ms, of 10,000 whose client takes nothing 60 ms; the others are served in between."""
+
+
+LINE_TIME = 0.001
+"""Seconds that the work which stands in line gets in a turn of the event loop."""
 
 
 class Swept(Protocol):
@@ -35,6 +47,8 @@ class Runtime:
 
     __slots__ = (
         "_connections",
+        "_line",
+        "_serving",
         "_timer",
         "blocks",
         "context",
@@ -44,6 +58,7 @@ class Runtime:
         "now",
         "options",
         "parser",
+        "requests_over",
     )
 
     def __init__(
@@ -58,17 +73,60 @@ class Runtime:
         self.blocks[""] = untyped
         # Each request runs in a copy of it: what a plug sets in a context variable must not be
         # seen by the next request of the connection, which may be another user's behind a proxy.
-        self.context: Context = copy_context()
+        self.context: Context = nobodys_context()
         self.now = loop.time()
         self.date = date_field()
+        # What connections that are over have served; the others know their own.
+        self.requests_over = 0
         self._connections = connections
+        self._line: deque[Callable[[], object]] = deque()
+        self._serving = False
         self._timer: asyncio.TimerHandle | None = None
+
+    @property
+    def requests(self) -> int:
+        """How many requests have come in; counted when somebody asks."""
+        requests = self.requests_over
+        for connection in list(self._connections.values()):
+            requests += connection.requests
+        return requests
+
+    def stand_in_line(self, work: Callable[[], object]) -> None:
+        """Call `work` in a later turn of the event loop, when its turn comes.
+
+        For connections that have sent more than is done at a time. All of them together get
+        `LINE_TIME` of each turn, so that those who ask for one thing at a time wait for that and no
+        longer, however many flood.
+        """
+        if not self._serving:
+            self._serving = True
+            self.loop.call_soon(self._serve_line)
+        self._line.append(work)
+
+    def _serve_line(self) -> None:
+        line = self._line
+        end = perf_counter() + LINE_TIME
+        # Once round at most: who stands in line again waits for the next turn.
+        for _ in range(len(line)):
+            work = line.popleft()
+            try:
+                work()
+            except Exception:
+                logger.exception("%r failed", work)
+            if perf_counter() >= end:
+                break
+        self._serving = bool(line)
+        if line:
+            self.loop.call_soon(self._serve_line)
 
     def wake(self) -> None:
         """Called by each new connection: the clock ticks while there is one."""
         if self._timer is None:
             self._refresh()
             self._timer = self.loop.call_later(TICK, self._tick)
+            application = self.options.application
+            if isinstance(application, LoadShedding):
+                application.measure(self.loop, self._connections)
 
     def _refresh(self) -> None:
         self.now = self.loop.time()
@@ -82,7 +140,13 @@ class Runtime:
             return
         self._timer = self.loop.call_later(TICK, self._tick)
         self._refresh()
-        self.sweep(list(self._connections.values()))
+        self._sweep_on(list(self._connections.values()), 0)
+
+    def _sweep_on(self, connections: list[Swept], start: int) -> None:
+        end = start + SLICE
+        self.sweep(connections[start:end])
+        if end < len(connections):
+            self.loop.call_soon(self._sweep_on, connections, end)
 
     def sweep(self, connections: Iterable[Swept]) -> None:
         """Let each connection look at its deadlines."""

@@ -3,8 +3,10 @@
 import asyncio
 import inspect
 from collections.abc import Awaitable
+from contextvars import copy_context
 from typing import Any, Protocol
 
+from acceptors.otp.callers import acting_for
 from plugpy.conn import Conn
 from plugpy.http.eager import EAGER, start_task
 from plugpy.interop.asgi_response import AsgiOptions, AsgiResponse
@@ -58,25 +60,19 @@ def asgi_plug(
         runtime = getattr(conn.adapter, "runtime", None)
         untouched = runtime is not None and runtime.options.application is plug
         running = response.run(scopes.make(conn, untouched=untouched))
+        if response.owner is not None:
+            # This call runs in a context of the request's own: `self()` is the request's process.
+            acting_for.set(conn)
         if EAGER:
-            response.started(start_task(running, loop, _fresh_context(response.owner)))
+            response.started(start_task(running, loop, copy_context()))
             if response.done() and response.exception() is None:
                 return conn
         else:
-            # This call runs in a context of its own already, which the Task copies.
             response.started(loop.create_task(running))
         return response
 
     plug.lifespan = span  # type: ignore[attr-defined]
     return plug  # type: ignore[return-value]
-
-
-def _fresh_context(owner: Any) -> Any:
-    if owner is not None:
-        return owner.context()
-    from contextvars import copy_context
-
-    return copy_context()
 
 
 def is_asgi(candidate: Any) -> bool:

@@ -1,10 +1,95 @@
 """Built-in plugs, one file each.
 
-Lives here: Head and RequestId. Each is a class that takes its options as keywords once, and whose
-instance is the plug.
+Each is a class that takes its options as keywords once, and whose instance is the plug. Everything
+below is loaded when it is first used.
+
+| plug | what it does |
+|---|---|
+| BasicAuth | a name and a password (RFC 7617) |
+| CORS | which other sites' pages may use this one |
+| CSRFProtection | requests that change something must come from our own pages |
+| ConditionalGet | 304 for who has the page already |
+| ETag | an entity tag for each dynamic answer |
+| ErrorHandler | an answer of your own to what plugs raise |
+| Head | answers HEAD by the routes of GET |
+| HostAllowlist | answers for its own names only |
+| Logger | two lines for each request |
+| MethodOverride | lets HTML forms send PUT, PATCH and DELETE |
+| Parsers | the request body as `conn.body_params` |
+| RateLimit | so many requests in so much time from each client |
+| RequestId | an id for every request |
+| RewriteOn | believes trusted proxies what they say of the client |
+| SSL | everything over https |
+| SecureHeaders | headers that browsers protect their users by |
+| Session | what a user's requests have in common |
+| Signature | only what a partner has signed |
+| Static | files of a folder |
+| Telemetry | an event at the start and the end of each request |
+| Timeout | an end to what takes too long |
 """
 
-from plugpy.plugs.head import Head
-from plugpy.plugs.request_id import RequestId, current_request_id
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
 
-__all__ = ["Head", "RequestId", "current_request_id"]
+if TYPE_CHECKING:
+    from plugpy.plugs.basic_auth import BasicAuth as BasicAuth
+    from plugpy.plugs.conditional_get import ConditionalGet as ConditionalGet
+    from plugpy.plugs.cors import CORS as CORS
+    from plugpy.plugs.csrf_protection import CSRFProtection as CSRFProtection
+    from plugpy.plugs.error_handler import ErrorHandler as ErrorHandler
+    from plugpy.plugs.etag import ETag as ETag
+    from plugpy.plugs.head import Head as Head
+    from plugpy.plugs.host_allowlist import HostAllowlist as HostAllowlist
+    from plugpy.plugs.logger import Logger as Logger
+    from plugpy.plugs.method_override import MethodOverride as MethodOverride
+    from plugpy.plugs.parsers import Parsers as Parsers
+    from plugpy.plugs.rate_limit import RateLimit as RateLimit
+    from plugpy.plugs.request_id import RequestId as RequestId
+    from plugpy.plugs.request_id import current_request_id as current_request_id
+    from plugpy.plugs.rewrite_on import RewriteOn as RewriteOn
+    from plugpy.plugs.secure_headers import SecureHeaders as SecureHeaders
+    from plugpy.plugs.session import Session as Session
+    from plugpy.plugs.signature import Signature as Signature
+    from plugpy.plugs.ssl import SSL as SSL
+    from plugpy.plugs.static import Static as Static
+    from plugpy.plugs.telemetry import Telemetry as Telemetry
+    from plugpy.plugs.timeout import Timeout as Timeout
+
+_HOMES = {
+    "BasicAuth": "basic_auth",
+    "CORS": "cors",
+    "CSRFProtection": "csrf_protection",
+    "ConditionalGet": "conditional_get",
+    "ETag": "etag",
+    "ErrorHandler": "error_handler",
+    "Head": "head",
+    "HostAllowlist": "host_allowlist",
+    "Logger": "logger",
+    "MethodOverride": "method_override",
+    "Parsers": "parsers",
+    "RateLimit": "rate_limit",
+    "RequestId": "request_id",
+    "RewriteOn": "rewrite_on",
+    "SSL": "ssl",
+    "SecureHeaders": "secure_headers",
+    "Session": "session",
+    "Signature": "signature",
+    "Static": "static",
+    "Telemetry": "telemetry",
+    "Timeout": "timeout",
+    "current_request_id": "request_id",
+}
+"""Name -> the file that it lives in."""
+
+__all__ = sorted(_HOMES)
+
+
+def __getattr__(name: str) -> Any:
+    home = _HOMES.get(name)
+    if home is None:
+        raise AttributeError(f"module 'plugpy.plugs' has no attribute {name!r}")
+    return getattr(import_module(f"plugpy.plugs.{home}"), name)
+
+
+def __dir__() -> list[str]:
+    return list(__all__)

@@ -1,7 +1,7 @@
 """The application behind an import string such as `app:Router`, ready to be served.
 
 What can be served: a Router class or instance, any plug (a callable `conn -> conn`, or a class
-whose instances are one), and an ASGI 3 application.
+whose instances are one), an ASGI 3 application, and a plugpy.Application around one of these.
 """
 
 import importlib
@@ -12,6 +12,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any, Literal
 
+from plugpy.application import Application
 from plugpy.server.errors import ApplicationError, ConfigurationError, did_you_mean
 from plugpy.server.tracebacks import format_user_traceback
 
@@ -73,14 +74,24 @@ def load(
 
 
 class Loaded:
-    """An application and how it is called: `interface` is "plug" or "asgi"."""
+    """What is served and how it is called: `interface` is "plug" or "asgi".
 
-    __slots__ = ("application", "interface", "name")
+    owner: the plugpy.Application that it belongs to; one is made for what comes without.
+    """
 
-    def __init__(self, application: Callable[..., Any], interface: Interface, name: str) -> None:
+    __slots__ = ("application", "interface", "name", "owner")
+
+    def __init__(
+        self,
+        application: Callable[..., Any],
+        interface: Interface,
+        name: str,
+        owner: Application | None = None,
+    ) -> None:
         self.application = application
         self.interface = interface
         self.name = name
+        self.owner = owner if owner is not None else Application.of(application)
 
 
 def identify(candidate: Any, *, name: str = "", interface: str = "auto") -> Loaded:
@@ -89,6 +100,10 @@ def identify(candidate: Any, *, name: str = "", interface: str = "auto") -> Load
     Raises ApplicationError that says what it is when it can't be served.
     """
     name = name or _name_of(candidate)
+    if inspect.isclass(candidate) and issubclass(candidate, Application):
+        candidate = _call(candidate, f"the class {name}")
+    if isinstance(candidate, Application):
+        return _identify_owner(candidate, name, interface)
     if inspect.isclass(candidate):
         if not _has_call(candidate):
             raise ApplicationError(
@@ -100,6 +115,23 @@ def identify(candidate: Any, *, name: str = "", interface: str = "auto") -> Load
     if interface == "auto":
         interface = _interface(candidate, name)
     return Loaded(candidate, "asgi" if interface == "asgi" else "plug", name)
+
+
+def _identify_owner(owner: Application, name: str, interface: str) -> Loaded:
+    if owner.router is None:
+        raise ApplicationError(
+            f"{name} has no router: set `router` in the class, or give it to Application(router)"
+        )
+    if isinstance(owner.router, Application) or (
+        inspect.isclass(owner.router) and issubclass(owner.router, Application)
+    ):
+        raise ApplicationError(f"the router of {name} is an Application itself; {_EXPECTED}")
+    try:
+        owner.check()
+    except (TypeError, ValueError) as error:
+        raise ApplicationError(f"{name}: {error}") from error
+    served = identify(owner.router, name=f"the router of {name}", interface=interface)
+    return Loaded(served.application, served.interface, name, owner)
 
 
 _EXPECTED = "an application is a Router, a plug (a callable conn -> conn) or an ASGI 3 application"

@@ -5,11 +5,13 @@ which owns them, to the workers. When one side dies the other sees the end of th
 
 | from | line | meaning |
 |---|---|---|
-| master | `{"settings": ..., "slot": n}` | the first line, with the listening sockets |
+| master | `{"settings": ..., "slot": n, "start": n}` | the first line, with the listening sockets |
 | master | `{"adopt": true}` | accept from these sockets as well |
+| master | `{"drain": true}` | finish what is in flight and end |
 | worker | `{"ready": true}` | it accepts connections |
 | worker | `{"failed": text, "exit_code": n}` | it could not start, and why |
-| worker | `{"beat": n}` | its event loop turns |
+| worker | `{"beat": n, ...}` | its event loop turns, `n` connections are open |
+| worker | `"requests": n, "rss": n, "over": text` | with `beat`: its count, its bytes, its limit |
 | worker | `{"draining": n}` | it drains, `n` connections are left |
 """
 

@@ -11,7 +11,9 @@ from typing import Any, Final, Literal
 from plugpy.server.kinds import (
     BOOLEAN,
     MODE,
+    NETWORK,
     PATH,
+    PLACE,
     SIZE,
     SPAN,
     SPAN_OR_INFINITY,
@@ -26,6 +28,7 @@ Part = Literal["server", "http"]
 GROUPS: Final[dict[str, str]] = {
     "application": "Application",
     "listen": "Where to listen",
+    "tls": "TLS and proxies",
     "connections": "Connections",
     "processes": "Processes",
     "logs": "Logs",
@@ -129,7 +132,8 @@ OPTIONS: Final[tuple[Option, ...]] = (
         TEXT,
         "127.0.0.1",
         "listen",
-        "Address or name to listen on; 0.0.0.0 is every IPv4 and :: every address.",
+        "Address to listen on, or a name, which is all of its addresses; 0.0.0.0 is every IPv4 and "
+        ":: every address.",
     ),
     Option(
         "port",
@@ -162,6 +166,92 @@ OPTIONS: Final[tuple[Option, ...]] = (
         "listen",
         "Connections that wait in the kernel until they are accepted.",
     ),
+    Option(
+        "listen",
+        PLACE,
+        (),
+        "listen",
+        "Place to listen in place of all the above, with options of its own, such as "
+        "'https://[::]:4443?certfile=a.pem', 'unix:a.sock?app=app:Admin', fd:3; may be repeated.",
+        multiple=True,
+    ),
+    # -- TLS and proxies -----------------------------------------------------------------------
+    Option(
+        "certfile",
+        PATH,
+        (),
+        "tls",
+        "Certificate with its chain, in PEM: the server speaks TLS. May be repeated: the name that "
+        "a client asks for chooses.",
+        multiple=True,
+    ),
+    Option(
+        "keyfile",
+        PATH,
+        (),
+        "tls",
+        "Key of a certificate, where it is not in the certfile; as many as certfiles.",
+        multiple=True,
+    ),
+    Option("keyfile_password", TEXT, None, "tls", "Password of encrypted keys.", secret=True),
+    Option(
+        "client_cert",
+        choice("none", "optional", "required"),
+        "none",
+        "tls",
+        "Whether clients have to present a certificate (mTLS).",
+    ),
+    Option(
+        "ca_certs",
+        PATH,
+        None,
+        "tls",
+        "Certificates of the authorities that client certificates are verified by, in PEM.",
+    ),
+    Option("tls_min_version", choice("1.2", "1.3"), "1.2", "tls", "Oldest version of TLS."),
+    Option(
+        "ciphers",
+        TEXT,
+        None,
+        "tls",
+        "Ciphers of TLS 1.2 in OpenSSL's words, in place of six with forward secrecy.",
+    ),
+    Option(
+        "handshake_timeout",
+        SPAN,
+        5.0,
+        "tls",
+        "Time for what comes before the first request: PROXY header and TLS handshake.",
+    ),
+    Option(
+        "proxy_protocol",
+        choice("off", "optional", "required"),
+        "off",
+        "tls",
+        "Whether trusted proxies say by the PROXY protocol whose connection they pass on.",
+    ),
+    Option(
+        "rewrite_on",
+        choice(
+            "x-forwarded-for",
+            "x-forwarded-proto",
+            "x-forwarded-host",
+            "x-forwarded-port",
+            "forwarded",
+        ),
+        (),
+        "tls",
+        "Header that trusted proxies are believed; may be repeated.",
+        multiple=True,
+    ),
+    Option(
+        "trusted_proxies",
+        NETWORK,
+        ("127.0.0.0/8", "::1/128"),
+        "tls",
+        "Network of proxies that are believed what they say of clients; may be repeated.",
+        multiple=True,
+    ),
     # -- connections ---------------------------------------------------------------------------
     Option(
         "acceptors",
@@ -184,15 +274,44 @@ OPTIONS: Final[tuple[Option, ...]] = (
         "connections",
         "What awaits a connection over the limit: to wait in the backlog, a 503, or a close.",
     ),
+    Option(
+        "max_connections_per_ip",
+        integer(1, words=("infinity",)),
+        "infinity",
+        "connections",
+        "Connections of one IPv4 address or IPv6 /64 at a time, in each process.",
+    ),
+    Option(
+        "accept_rate",
+        integer(0),
+        0,
+        "connections",
+        "Connections accepted a second, in each process; 0 is any number.",
+    ),
+    Option(
+        "accept_rate_per_ip",
+        integer(0),
+        0,
+        "connections",
+        "New connections a second of one address, in each process; 0 is any number.",
+    ),
     # -- processes -----------------------------------------------------------------------------
     Option(
         "workers",
         integer(1, 1024, words=("auto",)),
         1,
         "processes",
-        "Worker processes under a master; auto is one for each CPU; 1 needs no master.",
+        "Worker processes under a master; auto is one for each CPU; 1 is this process alone.",
         variables=("WEB_CONCURRENCY",),
         short="-w",
+    ),
+    Option(
+        "control",
+        TEXT,
+        "auto",
+        "processes",
+        "Unix socket for plugpy ctl: a path, off, or auto, which is below XDG_RUNTIME_DIR or the "
+        "folder for temporary files.",
     ),
     Option(
         "worker_start_timeout",
@@ -210,6 +329,14 @@ OPTIONS: Final[tuple[Option, ...]] = (
         "0s is never.",
     ),
     Option(
+        "block_warning",
+        SPAN,
+        1.0,
+        "processes",
+        "An event loop that is blocked for as long is logged, with the plug and its stack; "
+        "0s is never.",
+    ),
+    Option(
         "max_restarts",
         integer(0),
         10,
@@ -222,6 +349,36 @@ OPTIONS: Final[tuple[Option, ...]] = (
         60.0,
         "processes",
         "The time that max-restarts counts for.",
+    ),
+    Option(
+        "max_requests",
+        integer(0),
+        0,
+        "processes",
+        "Requests after which a worker is replaced, looked at once a second; 0 is any number. "
+        "Even one worker has a master then.",
+    ),
+    Option(
+        "max_requests_jitter",
+        integer(0),
+        0,
+        "processes",
+        "At most so many more, a different number for each worker.",
+    ),
+    Option(
+        "max_rss",
+        SIZE,
+        0,
+        "processes",
+        "Resident memory at which a worker is replaced, looked at once a second; 0 is any size. "
+        "Even one worker has a master then.",
+    ),
+    Option(
+        "max_rss_jitter",
+        SIZE,
+        0,
+        "processes",
+        "At most so much more, a different size for each worker.",
     ),
     Option(
         "reload",
@@ -300,9 +457,17 @@ OPTIONS: Final[tuple[Option, ...]] = (
     ),
     # -- HTTP ------------------------------------------------------------------------------------
     Option(
+        "max_empty_lines",
+        integer(0),
+        16,
+        "limits",
+        "Empty lines before a request line; more are answered with 400.",
+        "http",
+    ),
+    Option(
         "max_request_line",
         integer(1),
-        8_000,
+        8_192,
         "limits",
         "Bytes of a request line; more is answered with 414.",
         "http",
@@ -337,6 +502,22 @@ OPTIONS: Final[tuple[Option, ...]] = (
         8_000_000,
         "limits",
         "Size of a request body, unless its route says otherwise; more is answered with 413.",
+        "http",
+    ),
+    Option(
+        "max_chunk_line",
+        SIZE,
+        1_024,
+        "limits",
+        "Size of the line before a chunk of a body; more is answered with 400.",
+        "http",
+    ),
+    Option(
+        "max_chunk_extensions",
+        SIZE,
+        16_384,
+        "limits",
+        "Size of all chunk lines with extensions in a body; more is answered with 400.",
         "http",
     ),
     Option(
@@ -418,6 +599,23 @@ OPTIONS: Final[tuple[Option, ...]] = (
         "timeouts",
         "Time from the head of a request to the end of its answer, over it 503; 0s is none.",
         "http",
+    ),
+    Option(
+        "max_lag",
+        SPAN,
+        0.0,
+        "timeouts",
+        "How late the event loop may be before new requests get 503; 0s is any time.",
+        "http",
+    ),
+    Option(
+        "max_lag_exempt",
+        TEXT,
+        (),
+        "timeouts",
+        "Path that is served however late the event loop is; may be repeated.",
+        "http",
+        multiple=True,
     ),
     Option(
         "linger_timeout",

@@ -1,34 +1,60 @@
-"""Server: an application on one listener, in an event loop that is running already.
+"""Server: an application on its listeners, in an event loop that is running already.
 
     supervisor plugpy (one_for_one)
-      children of the application, in their order
-      listener http: connection supervisors, then acceptors
+      application: its children, in their order, under a supervisor of their own
+      tasks: what `conn.tasks` has started
+      certificates: looks for new ones, where there is TLS
+      listener http: connection supervisor, then acceptors
+      listener http-2, ... where the option `listen` names several places
 
 Children start from the first to the last and stop in reverse: the listener starts when all that
-its handlers use is up, and has drained before any of it goes.
+its handlers use is up, and has drained before any of it goes. One_for_one, since a listener holds
+nothing of the application's: children that are restarted cost no connection. An application whose
+supervisor gives up ends the server, as a permanent application ends its node in OTP.
 """
 
 import asyncio
 import contextlib
+import logging
+import math
 import socket
 from collections.abc import Sequence
+from itertools import zip_longest
+from ssl import SSLContext
 from typing import Any, Final, Self
 from weakref import WeakKeyDictionary
 
 import acceptors
-from acceptors.otp import KILLED, SHUTDOWN, ChildSpec, ParentProcess, Reason, Supervisor
+from acceptors.otp import (
+    KILLED,
+    SHUTDOWN,
+    ChildSpec,
+    ParentProcess,
+    Reason,
+    Supervisor,
+    current_clock,
+    format_reason,
+)
 from acceptors.otp import StartError as ChildStartError
+from acceptors.tls import Certificates
 from plugpy.http import PARSERS, Http1Connection, HttpOptions
-from plugpy.pipeline import compiled
 from plugpy.server.access_log import AccessLog
-from plugpy.server.application import Loaded, identify
-from plugpy.server.errors import ApplicationError, ServerError, StartError
+from plugpy.server.application import Loaded, identify, load
+from plugpy.server.children import TASKS, application_error, failed_children, why_it_gave_up
+from plugpy.server.errors import ServerError, StartError
 from plugpy.server.held_reports import HeldReports
+from plugpy.server.listeners import REF, ServerListener, divide, listeners_of
+from plugpy.server.served import ServedApplication, with_rewriting
 from plugpy.server.settings import Settings, from_arguments
-from plugpy.server.sockets import address_error, listen_options, url_of
+from plugpy.server.sockets import address_error
+from plugpy.server.tasks import Tasks
+from plugpy.server.tls import CertificateWatch, certificates_of, log_warnings
+from plugpy.server.watchdog import Watchdog
 
-REF: Final = "http"
-"""The name of the listener (Ranch's ref); further ones in the event loop are `http-2` and so on."""
+logger = logging.getLogger("plugpy.server")
+
+CERTIFICATES: Final = "certificates"
+"""The id of the process that looks for new certificates."""
 
 
 class Server:
@@ -37,70 +63,106 @@ class Server:
     async with Server(app, port=0) as server:
         ...  # server.url
 
-    application: a Router class or instance, a plug, or an ASGI application. The environment and
-    configuration files are not looked at. Raises ConfigurationError, ApplicationError, StartError.
+    application: a Router class or instance, a plug, or an ASGI application. ssl: an SSLContext for
+    TLS, in place of the option certfile. The environment and configuration files are not looked at.
+    Raises ConfigurationError, ApplicationError, StartError.
     """
 
-    def __init__(self, application: Any, **options: Any) -> None:
-        self._prepare(application, from_arguments(options), ())
+    def __init__(self, application: Any, *, ssl: SSLContext | None = None, **options: Any) -> None:
+        self._prepare(application, from_arguments(options), (), (), ssl)
 
     @classmethod
     def from_settings(
-        cls, application: Any, settings: Settings, sockets: Sequence[socket.socket] = ()
+        cls,
+        application: Any,
+        settings: Settings,
+        sockets: Sequence[socket.socket] = (),
+        sizes: Sequence[int] = (),
+        *,
+        ssl: SSLContext | None = None,
     ) -> Self:
-        """A server of resolved settings; on `sockets` that listen already, when there are any."""
+        """A server of resolved settings; on `sockets` that listen already, when there are any.
+
+        sizes: how many of them each listener has, in their order; () for one listener.
+        """
         server = cls.__new__(cls)
-        server._prepare(application, settings, sockets)
+        server._prepare(application, settings, sockets, sizes, ssl)
         return server
 
     def _prepare(
-        self, application: Any, settings: Settings, sockets: Sequence[socket.socket]
+        self,
+        application: Any,
+        settings: Settings,
+        sockets: Sequence[socket.socket],
+        sizes: Sequence[int],
+        ssl: SSLContext | None,
     ) -> None:
         if not isinstance(application, Loaded):
             application = identify(application, interface=settings["interface"])
         self.settings = settings
         self.name: str = application.name
-        self._loaded: Loaded = application
+        # By import string; the server's own is the first, under None.
+        self._applications: dict[str | None, ServedApplication] = {
+            None: ServedApplication(application)
+        }
+        self.listeners: list[ServerListener] = self._make_listeners(ssl)
         self._sockets = list(sockets)
+        self._sizes = tuple(sizes)
         self._supervisor: Supervisor | None = None
         self._access_log: AccessLog | None = None
-        self._lifespan: Any = None
+        # Who serves starts it: a program that embeds a server has a loop of its own.
+        self.watchdog: Watchdog | None = None
+        self._stop_began = self._stopped = False
         self._refs: list[str] = []
-        self._address: Any = None
         self._ended: asyncio.Future[Reason] | None = None
-        self._plug = self._make_plug()
 
     # What it is.
+
+    # Of several listeners, these tell of the first.
 
     @property
     def address(self) -> Any:
         """(host, port, ...) of the socket, or the path of the unix socket."""
-        if self._address is None:
+        address = self.listeners[0].address
+        if address is None:
             raise RuntimeError("the server has no address before it has started")
-        return self._address
+        return address
 
     @property
     def port(self) -> int:
         """The TCP port; 0 on a unix socket."""
-        address = self.address
-        return int(address[1]) if isinstance(address, tuple) else 0
+        return self.listeners[0].port if self.address is not None else 0
 
     @property
     def host(self) -> str:
         """The address that it listens on; "" on a unix socket."""
-        address = self.address
-        return str(address[0]) if isinstance(address, tuple) else ""
+        return self.listeners[0].host if self.address is not None else ""
 
     @property
     def url(self) -> str:
         """Where it can be reached: `http://127.0.0.1:4000`, `unix:/run/app.sock`."""
-        by_name = self.settings["fd"] is None and self.settings["uds"] is None
-        return url_of(self.address, self.settings["host"] if by_name else "")
+        return self.listeners[0].url if self.address is not None else ""
+
+    @property
+    def urls(self) -> list[str]:
+        """Where each listener can be reached."""
+        return [listener.url for listener in self.listeners]
 
     @property
     def connections(self) -> int:
         """How many connections are open."""
         return sum(len(parent.children) for parent in self._connection_supervisors())
+
+    @property
+    def requests(self) -> int:
+        """How many requests have come in since the start; counted when somebody asks."""
+        if self._supervisor is None:
+            return 0
+        return sum(
+            runtime.requests
+            for listener in self.listeners
+            for runtime in listener.http_options.runtimes()
+        )
 
     @property
     def supervisor(self) -> Supervisor:
@@ -117,7 +179,7 @@ class Server:
 
     def check(self) -> None:
         """Raise for options that can't be served with, without listening."""
-        self._http_options()
+        self._make_options()
 
     # Its life.
 
@@ -125,40 +187,51 @@ class Server:
         """Start the application, then listen. Raises StartError; then nothing is left behind."""
         if self._supervisor is not None:
             raise RuntimeError("the server has started already")
-        options = self._http_options()
-        if self._lifespan is not None:
-            from plugpy.interop import LifespanError
-
-            try:
-                await self._lifespan.startup()
-            except LifespanError as error:
-                raise ApplicationError(str(error)) from error
-        ref = _reserve_ref()
-        children = [*self._children(), self._listener(ref, self._sockets, options)]
+        self._make_options()
+        for application in self._applications.values():
+            await application.startup()
+        sockets = divide(self._sockets, self._sizes)
+        self._refs = self._name_listeners()
+        children = [*self._beside()]
+        for listener, theirs in zip_longest(self.listeners, sockets, fillvalue=()):
+            assert isinstance(listener, ServerListener)
+            children.append(self._listener(listener.ref, listener, theirs))
         reports = HeldReports()
         try:
             with reports:
-                self._supervisor = await Supervisor.start(children, label="plugpy")
+                self._supervisor = await Supervisor.start(
+                    children, label="plugpy", auto_shutdown="any_significant"
+                )
         except ChildStartError as error:
-            _release_refs([ref])
+            _release_refs(self._refs)
             failure = self._start_error(error)
             if failure is None:
                 reports.emit()  # they have the traceback of what did not start
                 failure = StartError(f"the server could not start: {error}")
             raise failure from error
         _close_all(self._sockets)
-        self._refs.append(ref)
-        self._options = options
-        self._address = acceptors.get_addr(ref)
+        for listener in self.listeners:
+            listener.address = acceptors.get_addr(listener.ref)
         self._ended = asyncio.get_running_loop().create_future()
         self._supervisor.watch(self._ended.set_result)
 
     async def adopt(self, sockets: Sequence[socket.socket]) -> None:
         """Accept from further sockets that listen already; they are the server's from now on."""
-        ref = _reserve_ref()
-        self._refs.append(ref)
-        await self.supervisor.start_child(self._listener(ref, sockets, self._options))
+        for listener, theirs in zip(self.listeners, divide(sockets, self._sizes), strict=True):
+            ref = _reserve_ref(listener.ref)
+            self._refs.append(ref)
+            await self.supervisor.start_child(self._listener(ref, listener, theirs))
         _close_all(sockets)
+
+    def reload_certificates(self) -> bool:
+        """Read certificates and keys anew, for the next connections; every 10 seconds their files
+        are looked at anyhow. False where one can't be used: that is logged, and the old one stays.
+        """
+        return all(
+            process.reload()
+            for process in self.supervisor.children.values()
+            if isinstance(process, CertificateWatch)
+        )
 
     async def stop(self) -> None:
         """Stop accepting, finish what is in flight, stop the application. May be called again.
@@ -167,15 +240,29 @@ class Server:
         """
         supervisor = self._supervisor
         if supervisor is not None:
+            if not self._stop_began:
+                self._stop_began = True
+                for application in self._applications.values():
+                    await application.call_back("prep_stop")
+                self._limit_tasks()
             await self._stop_accepting()
             await supervisor.stop(SHUTDOWN)
             _release_refs(self._refs)
-        lifespan, self._lifespan = self._lifespan, None
-        if lifespan is not None:
-            await lifespan.shutdown()
+            if not self._stopped:
+                self._stopped = True
+                for application in self._applications.values():
+                    await application.call_back("stop")
+        for application in self._applications.values():
+            await application.shutdown()
         log, self._access_log = self._access_log, None
         if log is not None:
             log.close()
+
+    def _limit_tasks(self) -> None:
+        tasks = self.listeners[0].http_options.tasks
+        limit = self.settings["shutdown_timeout"]
+        if tasks is not None:
+            tasks.deadline = math.inf if limit == "infinity" else current_clock().now() + limit
 
     async def _stop_accepting(self) -> None:
         for ref in self._refs:
@@ -194,6 +281,13 @@ class Server:
         assert self._ended is not None
         return await asyncio.shield(self._ended)
 
+    def why_ended(self) -> str:
+        """Why its tree of processes gave up, in words."""
+        assert self._ended is not None
+        theirs = [application.children for application in self._applications.values()]
+        found = why_it_gave_up([*theirs, self._supervisor])
+        return found or format_reason(self._ended.result() if self._ended.done() else None)
+
     async def __aenter__(self) -> Self:
         await self.start()
         return self
@@ -203,32 +297,44 @@ class Server:
 
     # Its parts.
 
-    def _make_plug(self) -> Any:
-        if self._loaded.interface == "asgi":
-            from plugpy.interop import asgi_plug
+    def _make_listeners(self, ssl: SSLContext | None) -> list[ServerListener]:
+        listeners = []
+        for one in listeners_of(self.settings, tls=ssl is not None):
+            application = self._applications.get(one.app)
+            if application is None and one.app is not None:
+                loaded = load(one.app, app_dir=self.settings["app_dir"])
+                number = len(self._applications) + 1
+                application = self._applications[one.app] = ServedApplication(loaded, number)
+            assert application is not None
+            tls: Any = None
+            if one.tls:
+                own = bool(one.settings["certfile"])
+                tls = certificates_of(one.settings) if own or ssl is None else ssl
+            plug = with_rewriting(application.plug, one.settings)
+            listeners.append(ServerListener(one, plug, tls))
+        return listeners
 
-            plug = asgi_plug(self._loaded.application)
-            self._lifespan = plug.lifespan
-            return plug
-        try:
-            # A wrong route or pipeline is an error of the start, not of the first request.
-            return compiled(self._loaded.application)
-        except Exception as error:
-            raise ApplicationError(f"{self.name} is wrong: {error}") from error
-
-    def _http_options(self) -> HttpOptions:
-        settings = self.settings
+    def _make_options(self) -> None:
+        """The HttpOptions of each listener; they share one access log."""
         log = None
-        if settings["access_log"]:
+        if self.settings["access_log"]:
             with contextlib.suppress(RuntimeError):
                 loop = asyncio.get_running_loop()
-                self._access_log = AccessLog(settings["log_format"], loop=loop)
+                self._access_log = AccessLog(self.settings["log_format"], loop=loop)
                 log = self._access_log.record
         try:
-            PARSERS[settings["http"]]()
+            PARSERS[self.settings["http"]]()
         except ImportError as error:
-            raise StartError(f"{settings.source('http')}: {error}") from None
-        return HttpOptions(application=self._plug, access_log=log, **settings.part("http"))
+            raise StartError(f"{self.settings.source('http')}: {error}") from None
+        for listener in self.listeners:
+            listener.http_options = HttpOptions(
+                application=listener.plug, access_log=log, **listener.settings.part("http")
+            )
+
+    def _name_listeners(self) -> list[str]:
+        for listener in self.listeners:
+            listener.ref = _reserve_ref(listener.wanted_ref or REF)
+        return [listener.ref for listener in self.listeners]
 
     def _connection_supervisors(self) -> list[acceptors.Connections]:
         """Found in the tree: a listener that stops is known by its name no more."""
@@ -242,50 +348,71 @@ class Server:
                     waiting.append(process)
         return found
 
-    def _children(self) -> list[Any]:
-        """The application's own children: `children` on it, child specs or what makes one."""
-        return list(getattr(self._loaded.application, "children", ()) or ())
+    def _beside(self) -> list[ChildSpec]:
+        """What is started before the listeners."""
+        children = [spec for one in self._applications.values() for spec in one.child_specs()]
+        tasks = ChildSpec(id=TASKS, start=self._start_tasks, type="supervisor", modules=(Tasks,))
+        children.append(tasks)
+        certificates = [
+            listener.tls for listener in self.listeners if isinstance(listener.tls, Certificates)
+        ]
+        if certificates:
+            children.append(
+                ChildSpec(id=CERTIFICATES, start=CertificateWatch, args=(certificates,))
+            )
+            for one in certificates:
+                log_warnings(one)
+        return children
+
+    async def _start_tasks(self) -> Tasks:
+        tasks: Tasks = await Tasks.start_link(label=TASKS)
+        for listener in self.listeners:
+            listener.http_options.tasks = tasks
+        return tasks
 
     def _listener(
-        self, ref: str, sockets: Sequence[socket.socket], options: HttpOptions
+        self, ref: str, listener: ServerListener, sockets: Sequence[socket.socket]
     ) -> ChildSpec:
-        settings = self.settings
-        transport = {
-            "num_acceptors": settings["acceptors"],
-            "max_connections": settings["max_connections"],
-            "max_connections_policy": settings["max_connections_policy"],
-            "shutdown": settings["shutdown_timeout"],
-        }
-        if sockets:
-            transport.update(sockets=list(sockets), backlog=settings["backlog"])
-        else:
-            transport.update(listen_options(settings))
-        spec: ChildSpec = acceptors.child_spec(ref, transport, Http1Connection, options)
+        spec: ChildSpec = acceptors.child_spec(
+            ref, listener.transport(sockets), Http1Connection, listener.http_options
+        )
         return spec
 
     def _start_error(self, error: ChildStartError) -> ServerError | None:
         """The reason that a child did not start, where it can be told in a line."""
+        names = {one.id: one.name for one in self._applications.values()}
+        found = application_error(names, error)
+        if found is not None:
+            return found
         cause: BaseException | None = error
         while cause is not None:
             if isinstance(cause, ServerError):
                 return cause
             if isinstance(cause, OSError):
-                return address_error(cause, self.settings)
+                return address_error(cause, self._settings_of(error))
             cause = cause.__cause__
         return None
+
+    def _settings_of(self, error: ChildStartError) -> Settings:
+        """The settings of the listener that did not start."""
+        for listener in self.listeners:
+            if ("listener", listener.ref) in failed_children(error):
+                return listener.settings
+        return self.settings
 
 
 _reserved: WeakKeyDictionary[asyncio.AbstractEventLoop, set[str]] = WeakKeyDictionary()
 
 
-def _reserve_ref() -> str:
-    """A name that no listener of this event loop has, nor one that is about to start."""
+def _reserve_ref(wanted: str) -> str:
+    """A name that no listener of this event loop has, nor one that is about to start: `wanted`, or
+    with a number behind it."""
     reserved = _reserved.setdefault(asyncio.get_running_loop(), set())
     taken = reserved.union(acceptors.info())
-    number, ref = 1, REF
+    number, ref = 1, wanted
     while ref in taken:
         number += 1
-        ref = f"{REF}-{number}"
+        ref = f"{wanted}-{number}"
     reserved.add(ref)
     return ref
 

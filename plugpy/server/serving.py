@@ -7,16 +7,20 @@ import logging
 import os
 import signal
 from collections.abc import Callable
+from ssl import SSLContext
 from typing import Any, Final
 
 from plugpy.server.announce import announce
 from plugpy.server.application import Loaded, load
+from plugpy.server.control.single import SingleControl
 from plugpy.server.errors import EXIT_FAILURE, EXIT_OK, StartError
 from plugpy.server.logs import configure_logging
 from plugpy.server.loops import loop_factory
 from plugpy.server.server import Server
 from plugpy.server.settings import Settings, from_arguments
+from plugpy.server.systemd import Notifier
 from plugpy.server.units import format_span
+from plugpy.server.watchdog import Watchdog
 
 logger = logging.getLogger("plugpy.server")
 
@@ -36,40 +40,53 @@ connections of one request each start 204 at the interpreter's 700 (44 ms) and 1
 """
 
 
-def run(application: Any, **options: Any) -> int:
+def run(application: Any, *, ssl: SSLContext | None = None, **options: Any) -> int:
     """Serve `application` in this process until SIGTERM or SIGINT; returns the exit code.
 
     application: a Router class or instance, a plug, an ASGI application, or an import string.
+    ssl: an SSLContext for TLS, in place of the option certfile; for one process only.
     options: those of plugpy.server.options by name, such as `port=0` or `max_body="1MB"`; an
     unknown one raises ConfigurationError. Environment and files are not looked at.
     Only in the main thread, where signals arrive.
     """
     target = application if isinstance(application, str) else None
     settings = from_arguments(options, app=target)
-    if target is not None and (settings["reload"] or settings["workers"] != 1):
+    if target is not None and settings.needs_master() and ssl is None:
         from plugpy.server.master import run_master
 
         return run_master(settings)
-    if settings["reload"] or settings["workers"] != 1:
+    if settings.needs_master():
         raise StartError(
-            "several workers or reload need an import string such as 'app:Router': "
-            "each worker imports the application itself"
+            "several workers, reload, max_requests and max_rss need an import string such as "
+            "'app:Router', and files for TLS: each worker imports and reads them itself"
         )
-    return run_single(settings, application)
+    return run_single(settings, application, ssl)
 
 
-def run_single(settings: Settings, application: Any = None) -> int:
+def run_single(settings: Settings, application: Any = None, ssl: SSLContext | None = None) -> int:
     """Serve in this process; `application` in place of `settings.app`, when it is given."""
     configure_logging(settings["log_format"], settings["log_level"])
     if application is None or isinstance(application, str):
         application = load_from(settings)
-    server = Server.from_settings(application, settings)
+    server = Server.from_settings(application, settings, ssl=ssl)
     settings.app = settings.app or server.name
+    notifier = Notifier.from_environment()
+    control = SingleControl(server)
 
     def ready() -> None:
-        announce(settings, server.url, server.summary(), os.getpid())
+        control.start()
+        urls = ", ".join(server.urls)
+        announce(settings, urls, server.summary(), os.getpid())
+        notifier.ready(f"serves on {urls}")
 
-    return run_server(server, ready)
+    def started(loop: asyncio.AbstractEventLoop) -> None:
+        # The signs of life come from the loop that serves: that is what they are to prove.
+        notifier.watch(loop, lambda: True)
+
+    try:
+        return run_server(server, ready, started=started, notifier=notifier)
+    finally:
+        control.stop()
 
 
 def load_from(settings: Settings) -> Loaded:
@@ -96,15 +113,17 @@ def run_server(
     started: Callable[[asyncio.AbstractEventLoop], None] | None = None,
     progress: Callable[[int], None] | None = None,
     stop_signals: tuple[signal.Signals, ...] = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP),
+    notifier: Notifier | None = None,
 ) -> int:
     """Run `server` in an event loop of its own until a signal asks it to stop.
 
     ready: called when it accepts connections. started: called in the loop before that. progress:
-    called with the number of open connections while it drains, in place of logging.
+    called with the number of open connections while it drains, in place of logging. notifier: is
+    told of the drain.
     SIGHUP is among the signals because a single process has no successor to hand over to.
     """
     with asyncio.Runner(loop_factory=loop_factory(server.settings["loop"])) as runner:
-        return runner.run(_serve(server, ready, started, progress, stop_signals))
+        return runner.run(_serve(server, ready, started, progress, stop_signals, notifier))
 
 
 async def _serve(
@@ -113,6 +132,7 @@ async def _serve(
     started: Callable[[asyncio.AbstractEventLoop], None] | None,
     progress: Callable[[int], None] | None,
     stop_signals: tuple[signal.Signals, ...],
+    notifier: Notifier | None,
 ) -> int:
     loop = asyncio.get_running_loop()
     signals: asyncio.Queue[signal.Signals] = asyncio.Queue()
@@ -136,15 +156,35 @@ async def _serve(
     starting.result()
     _settle_memory()
     ready()
+    threshold = server.settings["block_warning"]
+    if threshold:
+        server.watchdog = Watchdog(threshold)
+        server.watchdog.start()
+    try:
+        return await _serve_until(server, waiting, signals, progress, notifier)
+    finally:
+        if server.watchdog is not None:
+            server.watchdog.stop()
+
+
+async def _serve_until(
+    server: Server,
+    waiting: "asyncio.Task[signal.Signals]",
+    signals: "asyncio.Queue[signal.Signals]",
+    progress: Callable[[int], None] | None,
+    notifier: Notifier | None,
+) -> int:
+    """Serve until a signal comes, or the server gives up; returns the exit code."""
+    loop = asyncio.get_running_loop()
     ended = loop.create_task(server.wait_ended())
     await asyncio.wait({waiting, ended}, return_when=asyncio.FIRST_COMPLETED)
     if not waiting.done():
         waiting.cancel()
         await server.stop()
-        logger.critical("the server's tree of processes gave up: %s", ended.result())
+        logger.critical("the server has ended by itself: %s", server.why_ended())
         return EXIT_FAILURE
     ended.cancel()
-    return await _drain(server, waiting.result().name, signals, progress)
+    return await _drain(server, waiting.result().name, signals, progress, notifier)
 
 
 async def _drain(
@@ -152,6 +192,7 @@ async def _drain(
     name: str,
     signals: "asyncio.Queue[signal.Signals]",
     progress: Callable[[int], None] | None,
+    notifier: Notifier | None,
 ) -> int:
     loop = asyncio.get_running_loop()
     limit = server.settings["shutdown_timeout"]
@@ -169,6 +210,8 @@ async def _drain(
     while True:
         if progress is not None:
             progress(server.connections)
+        if notifier is not None:
+            notifier.stopping(f"draining, {server.connections} connections left")
         await asyncio.wait(
             {stopping, again}, timeout=PROGRESS_INTERVAL, return_when=asyncio.FIRST_COMPLETED
         )
@@ -177,7 +220,11 @@ async def _drain(
             stopping.result()
             logger.info("stopped")
             return EXIT_OK
-        if again.done():
+        if again.done() and progress is not None:
+            # A worker: systemd signals every process of a service, the master too, which passes it
+            # on. When it is to stop at once the master kills it.
+            again = loop.create_task(signals.get())
+        elif again.done():
             logger.warning("%s again: stopping at once", again.result().name)
             server.close_connections()
             await asyncio.wait({stopping}, timeout=STOP_GRACE)

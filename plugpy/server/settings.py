@@ -14,6 +14,18 @@ from plugpy.server.errors import ConfigurationError, StartError, did_you_mean
 from plugpy.server.kinds import convert_all
 from plugpy.server.options import BY_NAME, ON_COMMAND_LINE_ONLY, OPTIONS, Option
 
+EXCLUSIVE: Final = (
+    ("uds", "fd"),
+    ("uds", "port"),
+    ("fd", "port"),
+    ("fd", "host"),
+    ("listen", "host"),
+    ("listen", "port"),
+    ("listen", "uds"),
+    ("listen", "fd"),
+)
+"""Options that say where to listen, in different words."""
+
 SUBTABLES: Final = frozenset({"release"})
 """Tables under `[tool.plugpy]` that belong to other commands."""
 
@@ -50,6 +62,12 @@ class Settings:
     def is_default(self, name: str) -> bool:
         """Nobody set `name`."""
         return name not in self.sources
+
+    def needs_master(self) -> bool:
+        """Whether workers serve under a master: several of them, or one that is to be replaced."""
+        return bool(
+            self["workers"] != 1 or self["reload"] or self["max_requests"] or self["max_rss"]
+        )
 
     def part(self, part: str) -> dict[str, Any]:
         """The values of the options of one `part`, by name."""
@@ -122,7 +140,7 @@ def resolve(
 
 def check(settings: Settings) -> None:
     """Raise ConfigurationError for options that exclude each other."""
-    for one, other in (("uds", "fd"), ("uds", "port"), ("fd", "port"), ("fd", "host")):
+    for one, other in EXCLUSIVE:
         if not settings.is_default(one) and not settings.is_default(other):
             by_flag = settings.source(other) == BY_NAME[other].flag
             # PORT is set by hosting platforms for every program: only `uds`/`fd` beside it count.
@@ -130,8 +148,13 @@ def check(settings: Settings) -> None:
                 continue
             raise ConfigurationError(
                 f"{settings.source(one)} and {settings.source(other)} exclude each other: "
-                "a server listens on one place"
+                "a server listens on one place, and with listen on those alone"
             )
+    if not settings["handshake_timeout"]:
+        raise ConfigurationError(
+            f"{settings.source('handshake_timeout')}: a handshake without end holds a place among "
+            "max-connections for ever; give it a time above 0s"
+        )
     if settings["reload"] and settings["workers"] != 1:
         raise ConfigurationError(
             f"{settings.source('reload')} and {settings.source('workers')} exclude each other: "

@@ -24,10 +24,11 @@ SPREADS: Final = sys.platform == "linux"
 """Whether SO_REUSEPORT spreads connections evenly here."""
 
 
-class ListeningSockets:
+class ListenerSockets:
     """The sockets of one listener. Raises StartError that says what to change.
 
-    sockets: all of them. shared: every worker takes the same one. url: where it can be reached.
+    sockets: all of them. shared: every worker takes the same one. address: of the first, as
+    getsockname gives it.
     """
 
     def __init__(self, settings: Settings) -> None:
@@ -48,23 +49,25 @@ class ListeningSockets:
                 self._opened.append(ListenSockets(self._place))
         except OSError as error:
             raise address_error(error, settings) from error
-        shown = settings["host"] if "port" in place else ""
-        self.url = url_of(self.sockets[0].getsockname(), shown)
+        self.address = self.sockets[0].getsockname()
 
     @property
     def sockets(self) -> list[socket.socket]:
         """The open sockets, none once closed."""
         return [sock for opened in self._opened for sock in opened.sockets]
 
-    def take(self) -> socket.socket:
-        """One more socket for one more worker; the shared one when they share."""
-        if self.shared:
-            return self.sockets[0]
+    def take(self, number: int) -> list[socket.socket]:
+        """The sockets of the worker in place `number` (from 0); the same for all when they share.
+
+        Raises StartError when no further one can be opened.
+        """
+        if self.shared or number == 0:
+            return list(self._opened[0].sockets)
         try:
             self._opened.append(ListenSockets(self._place))
         except OSError as error:
             raise address_error(error, self._settings) from error
-        return self.sockets[-1]
+        return list(self._opened[-1].sockets)
 
     def close(self) -> None:
         """Close all, and remove the unix socket if it is still ours."""
@@ -87,15 +90,16 @@ def listen_options(settings: Settings) -> dict[str, Any]:
     return options
 
 
-def url_of(address: Any, host: str = "") -> str:
-    """`http://127.0.0.1:4000`, `http://[::1]:4000` or `unix:/run/app.sock`.
+def url_of(address: Any, host: str = "", *, tls: bool = False) -> str:
+    """`http://127.0.0.1:4000`, `https://[::1]:4443` or `unix:/run/app.sock`.
 
     address: as `getsockname` gives it; host: what to show in place of the numeric address.
     """
     if not isinstance(address, tuple):
         return f"unix:{address}"
     shown = host or address[0]
-    return f"http://[{shown}]:{address[1]}" if ":" in shown else f"http://{shown}:{address[1]}"
+    scheme = "https" if tls else "http"
+    return f"{scheme}://{f'[{shown}]' if ':' in shown else shown}:{address[1]}"
 
 
 def address_error(error: OSError, settings: Settings) -> StartError:

@@ -1,5 +1,14 @@
 """WorkerProcess: a worker in the master's tree. An exit signal to it drains the operating-system
-process, a kill kills it, and its end is the end of this record."""
+process, a kill kills it, and its end is the end of this record.
+
+| the operating-system process | exit reason of the record |
+|---|---|
+| was asked to drain by an exit signal, and ended | that signal's: `shutdown` |
+| was killed by an exit signal `kill` | `killed`, at once |
+| exited with 0 by itself | `normal` |
+| exited with another code by itself | `("exit_status", code)` |
+| was ended by a signal of somebody else, or crashed in C | `noconnection`: it could not say why |
+"""
 
 import asyncio
 import os
@@ -7,17 +16,21 @@ import signal
 import socket
 import subprocess
 import sys
+import tempfile
 import time
 from collections.abc import Callable, Sequence
 from typing import Any, Final, Literal, NamedTuple
 
-from acceptors.otp import ParentProcess, Process
+from acceptors.otp import NOCONNECTION, NORMAL, ParentProcess, Process, Reason
 from plugpy.server.channel import Channel, Message, send_message
 
 State = Literal["starting", "ready", "draining", "exited"]
 
 STACK_SIGNAL: Final = signal.SIGUSR1
-"""A worker that gets it writes the stacks of its threads to standard error."""
+"""A worker that gets it writes the stacks of its threads to the file that the master gave it."""
+
+_STACKS_READ: Final = 200_000
+"""Bytes of stacks that are read at most."""
 
 
 class Failure(NamedTuple):
@@ -30,28 +43,35 @@ class Failure(NamedTuple):
 class WorkerProcess(Process):
     """Starts `python -m plugpy.server.worker` and follows it.
 
-    slot: which of the master's places it fills. state: see State; state_before_exit: the one
-    before "exited". was_ready: it has served. settled: True once it is ready, False when it ended
-    before. failure: why it could not start, or None. returncode: as in subprocess, None while it
-    runs. started, beaten: time.monotonic() of its start and of the last sign that its event loop
-    turns; stuck: that was too long ago. connections: how many it told of last. `changed` is called
-    after each change of state.
+    slot: which of the master's places it fills. state: see State. was_ready: it has served.
+    settled: True once it is ready, False when it ended before. failure: why it could not start, or
+    None. returncode: as in subprocess, None while it runs. started, beaten: time.monotonic() of its
+    start and of the last sign that its event loop turns; turned: there was one; stuck: the last was
+    too long ago.
+    connections, requests, rss: what it told of last; None where it does not count. over: the limit
+    that it has reached, in words, or None. `changed` is called after each change of state,
+    `on_message(worker, message, descriptors)` for lines of the channel that are not known here.
     """
 
     __slots__ = (
         "_changed",
         "_channel",
         "_popen",
+        "_stacks",
         "beaten",
         "connections",
         "failure",
+        "on_message",
+        "over",
+        "requests",
         "returncode",
+        "rss",
         "settled",
         "slot",
         "started",
         "state",
-        "state_before_exit",
         "stuck",
+        "turned",
         "was_ready",
     )
 
@@ -62,32 +82,42 @@ class WorkerProcess(Process):
         settings: dict[str, Any],
         sockets: Sequence[socket.socket],
         changed: Callable[["WorkerProcess"], None],
+        start: int = 1,
     ) -> None:
         ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_STREAM)
         reload = bool(settings["values"]["reload"])
+        # A file and not a pipe: nothing that the worker does in its distress may have to wait.
+        self._stacks = tempfile.TemporaryFile()  # noqa: SIM115  closed in `poll`
+        passed = (theirs.fileno(), self._stacks.fileno())
         try:
             # A new interpreter, never a fork: a fork would carry the master's event loop along.
             self._popen = subprocess.Popen(
-                [*_interpreter(reload), "-m", "plugpy.server.worker", str(theirs.fileno())],
-                pass_fds=(theirs.fileno(),),
+                [*_interpreter(reload), "-m", "plugpy.server.worker", *map(str, passed)],
+                pass_fds=passed,
             )
-            send_message(ours, {"settings": settings, "slot": slot}, [s.fileno() for s in sockets])
+            first = {"settings": settings, "slot": slot, "start": start}
+            send_message(ours, first, [sock.fileno() for sock in sockets])
         except BaseException:
             ours.close()
+            self._stacks.close()
             raise
         finally:
             theirs.close()
         super().__init__(parent)
         self.slot = slot
         self.state: State = "starting"
-        self.state_before_exit: State = "starting"
         self.was_ready = False
         self.stuck = False
+        self.turned = False
         self.failure: Failure | None = None
         loop = asyncio.get_running_loop()
         self.settled: asyncio.Future[bool] = loop.create_future()
         self.returncode: int | None = None
         self.connections = 0
+        self.requests: int | None = None
+        self.rss: int | None = None
+        self.over: str | None = None
+        self.on_message: Callable[[WorkerProcess, Message, list[int]], None] | None = None
         self.started = self.beaten = time.monotonic()
         self._changed = changed
         self._channel = Channel(ours, loop, self._on_channel_message, self._on_channel_close)
@@ -106,13 +136,22 @@ class WorkerProcess(Process):
         """The process id that the operating system knows it by."""
         return self._popen.pid
 
+    def send(self, message: Message, descriptors: Sequence[int] = ()) -> bool:
+        """Send it a line; False when it is gone or does not read."""
+        return self._channel.send(message, descriptors)
+
     def adopt(self, sockets: Sequence[socket.socket]) -> bool:
         """Have it accept from `sockets` as well."""
-        return self._channel.send({"adopt": True}, [sock.fileno() for sock in sockets])
+        return self.send({"adopt": True}, [sock.fileno() for sock in sockets])
 
     def drain(self) -> None:
-        """SIGTERM: it stops accepting, finishes what is in flight, and exits."""
-        if self.state != "exited":
+        """It stops accepting, finishes what is in flight, and exits; harmless when it does."""
+        if self.state == "ready":
+            # By the channel, since a second SIGTERM would have it stop at once, and it may have had
+            # one: systemd's `KillMode=control-group` sends one to every process of a service.
+            self._to("draining")
+            self.send({"drain": True})
+        elif self.state == "starting":
             self._to("draining")
             self._send_signal(signal.SIGTERM)
 
@@ -121,16 +160,24 @@ class WorkerProcess(Process):
         self._send_signal(signal.SIGKILL)
 
     def write_stacks(self) -> None:
-        """Have it write the stacks of its threads to standard error, also when it is stuck."""
+        """Have it write the stacks of its threads, also when it is stuck; `stacks` reads them."""
+        os.ftruncate(self._stacks.fileno(), 0)
+        os.lseek(self._stacks.fileno(), 0, os.SEEK_SET)
         self._send_signal(STACK_SIGNAL)
 
+    def stacks(self) -> str:
+        """What it has written since."""
+        written = os.pread(self._stacks.fileno(), _STACKS_READ, 0)
+        return written.decode(errors="replace").strip() or "(it wrote no stack)"
+
     def poll(self) -> None:
-        """See whether it has ended; called when SIGCHLD came."""
+        """See whether the operating-system process has ended; called when SIGCHLD came."""
         if self.returncode is None and (code := self._popen.poll()) is not None:
             # What it said last is still in the channel: why it could not start, above all.
             self._channel.read_rest()
             self.returncode = code
             self._channel.close()
+            self._stacks.close()
             self._to("exited")
             self._exited(exit_reason(code))
 
@@ -142,6 +189,8 @@ class WorkerProcess(Process):
             "os_pid": self.os_pid,
             "state": self.state,
             "connections": self.connections,
+            "requests": self.requests,
+            "rss": self.rss,
         }
 
     def _send_signal(self, number: signal.Signals) -> None:
@@ -151,15 +200,25 @@ class WorkerProcess(Process):
     def _to(self, state: State) -> None:
         if self.state == state:
             return
-        self.state_before_exit, self.state = self.state, state
+        self.state = state
         self.was_ready = self.was_ready or state == "ready"
-        if not self.settled.done():
-            self.settled.set_result(state == "ready")
+        self._settle(state == "ready")
         self._changed(self)
+
+    def _settle(self, ready: bool) -> None:
+        if not self.settled.done():
+            self.settled.set_result(ready)
 
     def _on_channel_message(self, message: Message, descriptors: list[int]) -> None:
         self.beaten = time.monotonic()
-        if "ready" in message:
+        self.turned = True
+        if "beat" in message:
+            self.connections = message["beat"]
+            self.requests, self.rss = message.get("requests"), message.get("rss")
+            self.over = message.get("over")
+            if self.over is not None:
+                self._changed(self)
+        elif "ready" in message:
             if self.state == "starting":
                 self._to("ready")
         elif "failed" in message:
@@ -167,8 +226,9 @@ class WorkerProcess(Process):
         elif "draining" in message:
             self.connections = message["draining"]
             self._to("draining")
-        elif "beat" in message:
-            self.connections = message["beat"]
+        elif self.on_message is not None:
+            self.on_message(self, message, descriptors)
+            return
         for descriptor in descriptors:
             os.close(descriptor)
 
@@ -177,20 +237,24 @@ class WorkerProcess(Process):
 
     # Exit signals of the tree.
 
-    def _signalled(self, reason: Any) -> None:
+    def _signalled(self, reason: Reason) -> None:
         self.drain()
 
     def _killed(self) -> None:
+        # The record is over; the operating-system process is reaped when SIGCHLD comes.
         self.kill()
 
+    def _exited(self, reason: Reason = NORMAL) -> None:
+        super()._exited(reason)
+        self._settle(False)
 
-def exit_reason(returncode: int) -> Any:
-    """The exit reason of a process that ended with `returncode`: 0 is normal, and so on."""
+
+def exit_reason(returncode: int) -> Reason:
+    """The exit reason of a process that ended by itself with `returncode` (as in subprocess)."""
     if returncode == 0:
-        return "normal"
-    if returncode == -signal.SIGKILL:
-        return "killed"
-    return ("exit_status", returncode)
+        return NORMAL
+    # As OTP tells of a process on a node that died (M10): it had no time to give a reason.
+    return NOCONNECTION if returncode < 0 else ("exit_status", returncode)
 
 
 def describe_exit(returncode: int) -> str:

@@ -3,10 +3,22 @@
 from collections.abc import Sequence
 from typing import Any
 
+from acceptors.otp import Process, Reason, TaskSupervisor
 from plugpy.conn import Conn, PeerData, RequestTooLargeError, SockData
 from plugpy.conn.fields import ConnFields
 
 KINDS = {"text": "text/plain; charset=utf-8", "json": "application/json"}
+
+
+class _TestTasks(TaskSupervisor):
+    """There is no server that would stop it."""
+
+    __slots__ = ()
+
+    def _child_exited(self, child: Process, reason: Reason) -> None:
+        super()._child_exited(child, reason)
+        if not self.children:
+            self._exited()
 
 
 class TestAdapter:
@@ -42,6 +54,7 @@ class TestAdapter:
         self.owner = None
         self._unread = memoryview(body)
         self._read = 0
+        self._tasks: TaskSupervisor | None = None
         self.sent_status: int | None = None
         self.sent_headers: list[tuple[str, str]] = []
         self.sent_body = b""
@@ -50,6 +63,13 @@ class TestAdapter:
         self.upgrades: list[tuple[str, Any]] = []
         self.supports_upgrade = True
         self.supports_inform = True
+
+    @property
+    def tasks(self) -> TaskSupervisor:
+        """A supervisor for `conn.tasks`, made when a plug asks; it ends with its last task."""
+        if self._tasks is None or not self._tasks.alive:
+            self._tasks = _TestTasks()
+        return self._tasks
 
     def _sent(self, conn: ConnFields, body: bytes, content_type: str | None = None) -> None:
         if content_type and not any(name == "content-type" for name, _ in conn.resp_headers):

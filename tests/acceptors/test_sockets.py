@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import socket
 import stat
@@ -41,6 +42,73 @@ async def test_address_in_use_says_where(listen):
 async def test_address_that_is_not_ours(listen):
     with pytest.raises(OSError, match=r"\(203.0.113.5 port 0\)"):
         await listen(host="203.0.113.5")
+
+
+@pytest.fixture
+def resolve(monkeypatch):
+    """`resolve("127.0.0.1", "::1")`: every name has these addresses, in this order."""
+
+    def answer(*addresses):
+        def getaddrinfo(host, port, *args, **more):
+            return [
+                (socket.AF_INET6, 1, 6, "", (one, port, 0, 0))
+                if ":" in one
+                else (socket.AF_INET, 1, 6, "", (one, port))
+                for one in addresses
+            ]
+
+        monkeypatch.setattr("acceptors.sockets.socket.getaddrinfo", getaddrinfo)
+
+    return answer
+
+
+async def test_a_name_listens_on_all_of_its_addresses(listen, connect, resolve, monkeypatch):
+    resolve("127.0.0.1", "::1", "127.0.0.1", "127.0.0.2")
+    seen = []
+    ref = await listen(host="localhost", num_listen_sockets=2, post_listen_callback=seen.extend)
+    assert len(seen) == 6  # two for each address
+    port = acceptors.get_port(ref)
+    assert {one.getsockname()[1] for one in seen} == {port}
+    monkeypatch.undo()
+    for host in ("127.0.0.1", "::1", "127.0.0.2"):
+        assert await (await connect((host, port))).echo(b"x")
+
+
+async def test_addresses_that_this_machine_does_not_have_are_passed_over(listen, connect, resolve):
+    resolve("203.0.113.5", "127.0.0.1", "2001:db8::5")
+    ref = await listen(host="several.example")
+    assert acceptors.get_addr(ref)[0] == "127.0.0.1"
+    resolve("203.0.113.5", "2001:db8::5")
+    with pytest.raises(OSError, match=r"several.example, 203.0.113.5, port 0"):
+        await listen(host="several.example")
+
+
+async def test_one_address_that_is_in_use_fails_the_start(listen, resolve):
+    ref = await listen()
+    port = acceptors.get_port(ref)
+    resolve("127.0.0.2", "127.0.0.1")
+    with pytest.raises(OSError, match=f"in use \\(localhost, 127.0.0.1, port {port}\\)"):
+        await listen(host="localhost", port=port)
+
+
+async def test_a_free_port_is_free_at_all_addresses(listen, resolve, monkeypatch):
+    """The port that the system picks for the first address may be taken at the next one."""
+    from acceptors import sockets
+
+    bind, taken = sockets._bind, []
+
+    def busy(options, family, address, port):
+        if address[0] == "127.0.0.2" and len(taken) < 2:
+            taken.append(port)
+            raise OSError(errno.EADDRINUSE, "Address already in use")
+        return bind(options, family, address, port)
+
+    monkeypatch.setattr(sockets, "_bind", busy)
+    resolve("127.0.0.1", "127.0.0.2")
+    seen = []
+    await listen(host="localhost", post_listen_callback=seen.extend)
+    assert len({one.getsockname()[1] for one in seen}) == 1
+    assert len(taken) == 2
 
 
 async def test_several_sockets_share_a_port(listen, connect, wait_for):

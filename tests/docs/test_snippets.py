@@ -39,7 +39,7 @@ FILE_NAME = re.compile(r"# ([\w-]+\.(?:py|toml))$", re.MULTILINE)
 ELSEWHERE = frozenset({".", "cd", "git", "journalctl", "mkdir", "pip", "python3", "systemctl"})
 """Commands that set up a machine: not for a test to run."""
 
-NOT_HERE = ("--host 0.0.0.0", "--uds", "--workers", "--fd", "-w ")
+NOT_HERE = ("--host 0.0.0.0", "--uds", "--workers", "--fd", "--listen", "-w ")
 """What is only checked with --check-config, since it would listen where others can see it."""
 
 ATTEMPTS = 200
@@ -190,7 +190,7 @@ class Story:
         self.server = self._popen(f"{command} --port 0", stderr=subprocess.PIPE)
         assert self.server.stderr is not None
         line = self.server.stderr.readline().decode()
-        found = re.search(r" on http://(127\.0\.0\.1:\d+) ", line)
+        found = re.search(r" on https?://(127\.0\.0\.1:\d+) ", line)
         assert found, f"{where}\n{line}"
         self.address = found[1]
 

@@ -10,8 +10,7 @@ import pytest
 import uvloop
 
 from acceptors import otp
-from acceptors.otp import signals
-from acceptors.otp.process import names
+from acceptors.otp.wiring import Wiring
 
 
 def pytest_asyncio_loop_factories(config, item):
@@ -19,23 +18,39 @@ def pytest_asyncio_loop_factories(config, item):
 
 
 @pytest.fixture(autouse=True)
-async def no_leaks() -> AsyncIterator[None]:
-    """After each test there is no process, name, signal, Task or zombie left."""
+async def no_leaks(monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[None]:
+    """After each test there is no process, link, monitor, name, signal, Task or zombie left."""
+    wirings = record_wirings(monkeypatch)
     yield
-    for _ in range(200):
-        others = asyncio.all_tasks() - {asyncio.current_task()}
-        if not others and not list(otp.processes()) and not otp.zombies():
-            break
-        await asyncio.sleep(0)
-    left = list(otp.processes())
-    zombies = otp.zombies()
-    for process in left:
+    left = await otp.testing.leaks()
+    for process in list(otp.processes()):
         otp.exit(process, "kill")
-    assert not left, f"processes left: {left}"
-    assert not zombies, f"zombies left: {zombies}"
-    assert not names, f"names left: {names}"
-    assert signals.pending() == 0
-    assert asyncio.all_tasks() - {asyncio.current_task()} == set()
+    assert left == []
+    assert tied(wirings) == []
+
+
+def record_wirings(monkeypatch: pytest.MonkeyPatch) -> list[Wiring]:
+    """The wiring of every process that is made from now on, also of those that are dead by then."""
+    made: list[Wiring] = []
+    plain = Wiring.__init__
+
+    def init(wiring: Wiring) -> None:
+        plain(wiring)
+        made.append(wiring)
+
+    monkeypatch.setattr(Wiring, "__init__", init)
+    return made
+
+
+def tied(wirings: list[Wiring]) -> list[str]:
+    """What the dead still hold: links, monitors of theirs and on them, messages."""
+    fields = ("links", "watchers", "monitoring", "mailbox", "waiter")
+    return [
+        f"a process left {field}: {getattr(wiring, field)!r}"
+        for wiring in wirings
+        for field in fields
+        if getattr(wiring, field)
+    ]
 
 
 @pytest.fixture

@@ -193,6 +193,55 @@ async def test_x2_exit_passes_except_exception():
     assert await otp.spawn(body).join() == "r"
 
 
+@pytest.mark.parametrize("handler", [Exception, otp.Exit])
+async def test_x4_an_exit_signal_to_oneself_is_not_caught(handler):
+    caught = []
+
+    async def body():
+        try:
+            otp.exit(otp.self(), "r")
+        except handler:
+            caught.append(True)
+
+    assert await otp.spawn(body).join() == "r"
+    assert caught == []
+
+
+async def test_x3_neighbours(reports, settle):
+    async def waits_here():
+        await otp.receive()
+
+    async def outer():
+        await waits_here()
+
+    async def crash():
+        await asyncio.sleep(0)
+        raise KeyError("k")
+
+    process = otp.spawn(crash)
+    one, two, trapping = otp.spawn(outer), otp.Process(), otp.Process()
+    trapping.trap_exit = True
+    for other in (one, trapping):
+        process.link(other)
+    one.link(two)  # linked with the linked: it ends as well
+    many = [otp.Process() for _ in range(30)]
+    for each in many:
+        two.link(each)
+    await process.join()
+    (report,) = reports("crash")
+    neighbours = report["neighbours"]
+    assert len(neighbours) == 15
+    assert [n["pid"] for n in neighbours[:2]] == [one.pid, two.pid]
+    assert trapping.pid not in [n["pid"] for n in neighbours]
+    assert neighbours[0]["initial_call"].endswith("outer")
+    stack = [frame.split(" (")[0].rpartition(".")[2] for frame in neighbours[0]["stack"]]
+    assert stack[:2] == ["outer", "waits_here"]
+    assert "mailbox.py" in neighbours[0]["current_function"]
+    assert neighbours[1]["stack"] == []
+    otp.exit(trapping, "kill")
+    await settle()
+
+
 async def test_x3_crash_report(reports):
     async def crash():
         otp.flag("trap_exit", True)

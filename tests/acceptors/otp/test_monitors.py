@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import sys
 
 import pytest
 
@@ -103,6 +104,94 @@ async def test_m9_reply_or_down(subject, clock, settle):
     otp.reply(message.from_, "late")
     assert server.process.monitors == []
     assert server.process.alive
+
+
+@pytest.mark.parametrize("mode", ["demonitor", "reply_demonitor"])
+async def test_m9_alias_reply_first(mode):
+    target = otp.Process()
+    reference = otp.monitor(target, alias=mode)
+    assert otp.send(reference, "answer") == "answer"
+    assert await otp.receive(timeout=0) == "answer"
+    otp.exit(target, "x")
+    if mode == "demonitor":
+        assert await otp.testing.assert_down(reference, "x")
+    # The monitor went with the answer: no DOWN. Either way a second answer is dropped.
+    otp.send(reference, "again")
+    assert otp.self().message_queue_length == 0
+    assert otp.demonitor(reference) is False
+
+
+async def test_m9_alias_down_first():
+    target = otp.Process()
+    reference = otp.monitor(target, alias="reply_demonitor")
+    otp.exit(target, "x")
+    otp.send(reference, "late")
+    assert await otp.receive(timeout=0) == ("DOWN", reference, "process", target, "x")
+    assert otp.self().message_queue_length == 0
+
+
+async def test_m9_alias_after_the_timeout():
+    target = otp.Process()
+    reference = otp.monitor(target, alias="reply_demonitor")
+    assert await otp.receive(timeout=0, after=None) is None
+    assert otp.demonitor(reference, flush=True) is True
+    otp.send(reference, "late")
+    assert otp.self().message_queue_length == 0
+    otp.exit(target, "kill")
+
+
+async def test_m9_alias_of_a_dead_target_and_explicit_unalias():
+    target = otp.Process()
+    kept = otp.monitor(target, alias="explicit_unalias")
+    otp.exit(target, "kill")
+    gone = otp.monitor(target, alias="reply_demonitor")
+    for reference in (kept, gone):
+        otp.send(reference, "m")
+    messages = [await otp.receive(timeout=0) for _ in range(otp.self().message_queue_length)]
+    assert [m if m == "m" else m[4] for m in messages] == ["killed", "noproc", "m"]
+    assert otp.unalias(kept) is True
+    assert otp.unalias(kept) is False
+    otp.send(kept, "m")
+    assert otp.self().message_queue_length == 0
+
+
+async def test_alias_alone(subject):
+    once, always = otp.alias("reply"), otp.alias()
+    for reference in (once, once, always, always):
+        otp.send(reference, reference)
+    assert [await otp.receive(timeout=0) for _ in "123"] == [once, always, always]
+    other = await subject()
+    with pytest.raises(otp.BadArgumentError, match="another process"):
+        otp.unalias(other.process.alias())
+    with pytest.raises(otp.BadArgumentError, match="reply_demonitor"):
+        otp.alias("twice")
+    dead = otp.Process()
+    reference = dead.alias()
+    otp.exit(dead, "kill")
+    otp.send(reference, "m")
+    assert dead.message_queue_length == 0
+
+
+async def test_m10_the_operating_system_process_dies():
+    otp.flag("trap_exit", True)
+    child = await asyncio.create_subprocess_exec(
+        sys.executable, "-c", "input()", stdin=asyncio.subprocess.PIPE
+    )
+    remote = otp.Process()
+
+    async def represent():
+        await child.wait()
+        remote._exited(otp.NOCONNECTION)
+
+    otp.spawn(represent)
+    otp.link(remote)
+    reference = otp.monitor(remote)
+    child.kill()
+    messages = [await otp.receive(timeout=10.0) for _ in "12"]
+    assert sorted(messages, key=lambda message: message[0]) == [
+        ("DOWN", reference, "process", remote, "noconnection"),
+        ("EXIT", remote, "noconnection"),
+    ]
 
 
 async def test_spawn_monitor():

@@ -481,6 +481,16 @@ async def test_s24_crash_during_a_call(tree, clock):
 # V: what a supervisor does with signals and messages.
 
 
+async def test_v1_exit_of_a_child(tree):
+    await tree.start("a", "b")
+    a, b = tree["a"], tree["b"]
+    otp.exit(a, "x")
+    await tree.clock.settle()
+    assert tree.supervisor.alive
+    assert tree["a"] is not a
+    assert tree["b"] is b
+
+
 async def test_v2_exit_of_the_parent(tree, clock):
     supervisor = None
 

@@ -334,9 +334,9 @@ Outcome = tuple[list[bytes], tuple[int, str] | None]
 
 
 @pytest.fixture
-def judge(wired: Any) -> Callable[[list[bytes], str], Awaitable[Outcome]]:
-    """`await judge(pieces, parser)` -> what was served of a stream of bytes, and the status and
-    reason of its refusal, None when there was none."""
+def judge(wired: Any) -> Callable[..., Awaitable[Outcome]]:
+    """`await judge(pieces, parser, memo)` -> what was served of a stream of bytes, and the status
+    and reason of its refusal, None when there was none. memo: heads known by heart, 0 for none."""
     served: list[bytes] = []
 
     async def note(conn: Conn) -> Conn:
@@ -351,11 +351,15 @@ def judge(wired: Any) -> Callable[[list[bytes], str], Awaitable[Outcome]]:
         served.append(b" ".join(words))
         return conn.send_resp(204, "")
 
-    options = {name: HttpOptions(note, http=name) for name in ("httptools", "h11")}
+    options = {
+        (name, memo): HttpOptions(note, http=name, head_memo=memo)
+        for name in ("httptools", "h11")
+        for memo in (0, 512)
+    }
 
-    async def run(pieces: list[bytes], parser: str) -> Outcome:
+    async def run(pieces: list[bytes], parser: str, memo: int = 512) -> Outcome:
         served.clear()
-        connection, wire = wired(note, options[parser])
+        connection, wire = wired(note, options[parser, memo])
         for piece in pieces:
             if wire.closing or wire.ended:
                 break

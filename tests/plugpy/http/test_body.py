@@ -9,8 +9,20 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from plugpy.http import HttpError
-from plugpy.http.body import MAX_CHUNK_LINE, ChunkedDecoder, LengthDecoder, RequestBody
+from plugpy.http import HttpError, HttpOptions
+from plugpy.http.body import TURN, ChunkedDecoder, LengthDecoder, RequestBody
+
+MAX_CHUNK_LINE = 1024
+
+
+def limits(max_trailers: int) -> HttpOptions:
+    return HttpOptions(
+        lambda conn: conn,
+        max_trailers=max_trailers,
+        max_chunk_line=MAX_CHUNK_LINE,
+        max_chunk_extensions=16 * MAX_CHUNK_LINE,
+    )
+
 
 chunks = st.lists(st.binary(min_size=1, max_size=40), max_size=6)
 extensions = st.sampled_from([b"", b";a", b";a=b", b' ;a="b c"'])
@@ -45,7 +57,7 @@ def decode(decoder, parts):
 
 @given(chunks, extensions, trailers, st.binary(max_size=20), st.lists(st.integers(0, 500)))
 def test_chunks_come_out_however_they_are_cut(pieces, extension, fields, rest, places):
-    decoder = ChunkedDecoder(1000)
+    decoder = ChunkedDecoder(limits(1000))
     data = encode(pieces, extension, fields) + rest
     body, following = decode(decoder, cut(data, places))
     assert (body, following) == (b"".join(pieces), rest)
@@ -60,7 +72,7 @@ def test_a_length_comes_out_however_it_is_cut(body, rest, places):
 
 
 def outcome(parts):
-    decoder = ChunkedDecoder(60)
+    decoder = ChunkedDecoder(limits(60))
     try:
         return (*decode(decoder, parts), decoder.trailers)
     except HttpError as error:
@@ -96,7 +108,7 @@ def test_garbage_is_refused_alike_however_it_is_cut(data, places):
 def test_a_chunk_line_is_bounded(size):
     line = b"1;" + b"a" * (size - 2)
     for parts in ([line + b"\r\n"], [line[at : at + 1] for at in range(len(line))] + [b"\r\n"]):
-        decoder = ChunkedDecoder(100)
+        decoder = ChunkedDecoder(limits(100))
         if size <= MAX_CHUNK_LINE:
             decode(decoder, parts)
         else:
@@ -107,7 +119,7 @@ def test_a_chunk_line_is_bounded(size):
 
 def test_chunk_extensions_are_bounded_together():
     chunk = b"1;" + b"a" * 998 + b"\r\nx\r\n"
-    decoder = ChunkedDecoder(100)
+    decoder = ChunkedDecoder(limits(100))
     decode(decoder, [chunk] * 16)
     with pytest.raises(HttpError) as caught:
         decode(decoder, [chunk])
@@ -115,7 +127,7 @@ def test_chunk_extensions_are_bounded_together():
 
 
 def test_trailers_are_bounded_together():
-    decoder = ChunkedDecoder(40)
+    decoder = ChunkedDecoder(limits(40))
     pieces: list[bytes] = []
     decoder.feed(b"0\r\n" + b"a: 123456789\r\n" * 2, pieces)
     with pytest.raises(HttpError) as caught:
@@ -124,18 +136,26 @@ def test_trailers_are_bounded_together():
 
 
 def test_a_trailer_line_without_end_is_bounded():
-    decoder = ChunkedDecoder(40)
+    decoder = ChunkedDecoder(limits(40))
     decoder.feed(b"0\r\n", [])
     with pytest.raises(HttpError) as caught:
         decode(decoder, [b"a"] * 100)
     assert caught.value.verdict == "trailers_too_long"
 
 
-def test_a_flood_of_tiny_chunks_becomes_one_piece():
-    body = RequestBody(ChunkedDecoder(100), expects_continue=False)
-    body.feed(b"1\r\na\r\n" * 10_000)
-    assert list(body.pieces) == [b"a" * 10_000]
-    assert body.held == body.received == 10_000
+def test_a_flood_of_tiny_chunks_is_decoded_in_turns_into_one_piece_each():
+    body = RequestBody(ChunkedDecoder(limits(100)), expects_continue=False)
+    assert body.feed(b"1\r\na\r\n" * 10_000 + b"0\r\n\r\nrest") == b""
+    assert list(body.pieces) == [b"a" * TURN]
+    assert body.held == body.received == TURN
+    rest = b""
+    turns = 1
+    while body.waiting:
+        rest = body.feed(b"")
+        turns += 1
+    assert rest == b"rest"
+    assert b"".join(body.pieces) == b"a" * 10_000
+    assert len(body.pieces) <= turns <= 10_000 // TURN + 1
 
 
 async def test_two_tasks_cannot_wait_for_the_same_body():

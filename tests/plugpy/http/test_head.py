@@ -2,22 +2,19 @@
 
 from __future__ import annotations
 
+from types import SimpleNamespace
+
 import h11
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from plugpy.http import PARSERS, HttpError
-from plugpy.http.body import decoder_for
-from plugpy.http.head import (
-    METHODS,
-    HeadMemo,
-    build_head,
-    check_size,
-    diagnose,
-    find_fault,
-    without_empty_lines,
-)
+from plugpy.conn import Conn
+from plugpy.http import PARSERS, HttpError, HttpOptions
+from plugpy.http.faults import find_fault, within_limits, without_empty_lines
+from plugpy.http.head import METHODS, HeadMemo, build_head, known_hosts, known_paths
+from plugpy.http.request import read_request
+from plugpy.testing import TestAdapter
 
 parsers = {name: make() for name, make in PARSERS.items()}
 
@@ -28,10 +25,11 @@ names = st.text(TOKEN, min_size=1, max_size=12).filter(lambda name: name.lower()
 visible = st.characters(min_codepoint=0x21, max_codepoint=0xFF).filter(lambda c: ord(c) != 0x7F)
 values = st.text(st.one_of(visible, st.sampled_from(" \t")), max_size=20)
 paths = st.text(
-    st.characters(min_codepoint=0x21, max_codepoint=0x7E, exclude_characters="#?"), max_size=20
+    st.characters(min_codepoint=0x21, max_codepoint=0x7E, exclude_characters='#?"<>\\`{}%'),
+    max_size=20,
 ).map(lambda path: "/" + path)
 queries = st.none() | st.text(
-    st.characters(min_codepoint=0x21, max_codepoint=0x7E, exclude_characters="#"), max_size=20
+    st.characters(min_codepoint=0x21, max_codepoint=0x7E, exclude_characters='#"<>'), max_size=20
 )
 
 
@@ -48,17 +46,32 @@ def heads(draw):
     return f"{method} {target} HTTP/1.1\r\n{lines}\r\n".encode("latin-1")
 
 
-def verdict(data: bytes, parser: str) -> tuple[object, ...]:
-    """What a connection makes of a complete head."""
+def shared(parser: str, **limits: int) -> SimpleNamespace:
+    """What `read_request` asks of a listener's runtime."""
+    options = HttpOptions(lambda conn: conn, http=parser, **limits)
+    return SimpleNamespace(parser=parsers[parser], memo=HeadMemo(0), options=options)
+
+
+SHARED = {name: shared(name) for name in PARSERS}
+
+
+def verdict(data: bytes, parser: str, shared: dict[str, SimpleNamespace] = SHARED) -> object:
+    """What a connection makes of a complete head: the verdict, or all that was read."""
     try:
-        complete = parsers[parser].accept(data)
-        head = build_head(data.decode("latin-1"))
-        decoder = None if complete else decoder_for(head, 1000)
-        if decoder is None and not complete:
-            raise HttpError("parser")
-    except HttpError:
-        return ("refused", diagnose(data).verdict)
-    return ("accepted", head.method, head.path, head.query, head.headers, type(decoder).__name__)
+        head, body = read_request(data, shared[parser])
+    except HttpError as error:
+        return error.verdict
+    return (
+        head.method,
+        head.path,
+        head.query,
+        head.version,
+        head.authority,
+        head.keep_alive,
+        head.plain,
+        head.headers,
+        body and (type(body.decoder).__name__, body.length, body.expects_continue),
+    )
 
 
 @given(heads())
@@ -67,8 +80,10 @@ def test_a_valid_head_is_read_as_h11_reads_it(data):
     oracle.receive_data(data)
     event = oracle.next_event()
     for parser in PARSERS:
-        kind, method, path, query, headers, decoder = verdict(data, parser)
-        assert (kind, decoder) == ("accepted", "NoneType")
+        read = verdict(data, parser)
+        assert isinstance(read, tuple), read
+        method, path, query, version, authority, _, _, headers, body = read
+        assert (version, authority, body) == ("1.1", None, None)
         assert method.encode() == event.method
         target = path + ("?" + query if query or event.target.endswith(b"?") else "")
         assert target.encode() == event.target
@@ -116,7 +131,7 @@ def test_what_is_refused_early_would_be_refused_complete(data):
     for end in range(1, len(complete)):
         fault = find_fault(complete[:end])
         if fault is not None:
-            assert verdict(complete, "httptools") == ("refused", fault.verdict)
+            assert verdict(complete, "httptools") == fault.verdict
             return
 
 
@@ -143,19 +158,32 @@ def test_h11_missing_names_the_extra(monkeypatch):
         PARSERS["h11"]()
 
 
-def test_the_size_of_lines_is_bounded_exactly():
-    def head(line, fields):
-        return b"".join(part + b"\r\n" for part in [b"a" * line, *fields, b""])
-
-    check_size(head(20, [b"x" * 30] * 3), 20, 30, 3)
-    for longer, reason in (
-        (head(21, [b"x"]), "target_too_long"),
-        (head(20, [b"x" * 31]), "header_too_long"),
-        (head(20, [b"x"] * 4), "too_many_headers"),
-    ):
-        with pytest.raises(HttpError) as caught:
-            check_size(longer, 20, 30, 3)
-        assert caught.value.verdict == reason
+@pytest.mark.parametrize(
+    ("line", "fields", "reason"),
+    [
+        (40, [b"x:" + b"y" * 28, b"x:"], None),
+        (41, [b"x:"], "target_too_long"),
+        (40, [b"x:" + b"y" * 29, b"x:"], "header_too_long"),
+        (40, [b"x:"] * 3, "too_many_headers"),
+        (40, [b"x:" + b"y" * 28, b"x:" + b"y" * 20], None),
+        (40, [b"x:" + b"y" * 28, b"x:" + b"y" * 21], "head_too_long"),
+    ],
+)
+@pytest.mark.parametrize("parser", PARSERS)
+def test_the_sizes_of_heads_are_bounded_exactly(parser, line, fields, reason):
+    longest = 109 if len(fields[-1]) > 20 else 1000
+    limits = shared(
+        parser, max_request_line=40, max_header_line=30, max_headers=3, max_head=longest
+    )
+    target = b"/" + b"a" * (line - len(b"GET / HTTP/1.1"))
+    data = b"".join(
+        part + b"\r\n" for part in [b"GET %b HTTP/1.1" % target, b"host: x", *fields, b""]
+    )
+    assert within_limits(data, limits.options) == (reason is None)
+    fault = find_fault(data, limits.options)
+    assert (fault and fault.verdict) == reason
+    got = verdict(data, parser, {parser: limits})
+    assert got == reason if reason else isinstance(got, tuple)
 
 
 def head_of(text: str):
@@ -196,3 +224,23 @@ def test_no_memo_learns_nothing():
         memo.learn(b"one", head_of(""))
     assert not memo
     assert not memo.seen
+
+
+@pytest.mark.parametrize("field", ["Host: other.example:81", "hOsT:other", "A: b\r\nHost: other\t"])
+def test_an_absolute_target_replaces_the_host(field):
+    head = build_head(f"GET http://Example.com:8080/a?b HTTP/1.1\r\n{field}\r\nX: y\r\n\r\n")
+    assert head.get("host") == ["Example.com:8080"]
+    assert head.lower == head.fields.lower()
+    assert head.get("x") == ["y"]
+    assert "other" not in head.fields
+    conn = Conn(TestAdapter(), head)
+    assert (conn.host, conn.port, conn.request_path) == ("example.com", 8080, "/a")
+
+
+def test_what_is_known_of_targets_and_hosts_is_bounded():
+    for number in range(3000):
+        build_head(f"GET /{number} HTTP/1.1\r\nhost: x{number}\r\n\r\n")
+        build_head(f"GET /?{number} HTTP/1.1\r\nhost: x\r\n\r\n")
+    assert len(known_hosts) <= 1000
+    assert len(known_paths) <= 1000
+    assert not any("?" in path for path in known_paths)

@@ -96,8 +96,10 @@ async def test_sizes_of_heads(serve, parser, limit, fits, breaks, verdict):
         (b"GET /" + b"a" * 100_000, 414),
         (b"GET / HTTP/1.1\r\nhost: x\r\na: " + b"b" * 100_000, 431),
         (b"GET / HTTP/1.1\r\nhost: x\r\n" + b"a: b\r\n" * 20_000, 431),
-        (b"x" * 100_000, 414),
-        (b"\0" * 100_000, 414),
+        (b"x" * 100_000, 501),
+        (b"\0" * 100_000, 400),
+        (b"GET" + b" " * 100_000, 400),
+        (b"\r\n" * 50_000, 400),
     ],
 )
 async def test_endless_heads_are_cut_off(serve, flood, status):
@@ -107,6 +109,86 @@ async def test_endless_heads_are_cut_off(serve, flood, status):
     response = await client.response()
     assert response.status == status
     assert len(server.connection._buffer or b"") <= server.options.max_head
+
+
+CHUNKED = POST + b"transfer-encoding: chunked\r\n\r\n"
+BODY_LIMITS = {
+    "max_empty_lines": 3,
+    "max_chunk_line": 20,
+    "max_chunk_extensions": 60,
+    "max_trailers": 30,
+    "max_body": 40,
+}
+
+
+def chunk(line: bytes) -> bytes:
+    return line + b"\r\n" + b"x" * int(line.partition(b";")[0], 16) + b"\r\n"
+
+
+BODY_SIZES = [
+    ("max_empty_lines", b"\r\n" * 3 + GET, b"\r\n" * 4 + GET, "empty_lines"),
+    (
+        "max_chunk_line",
+        CHUNKED + chunk(b"1;" + b"a" * 18) + b"0\r\n\r\n",
+        CHUNKED + chunk(b"1;" + b"a" * 19) + b"0\r\n\r\n",
+        "bad_chunk",
+    ),
+    (
+        "max_chunk_extensions",
+        CHUNKED + chunk(b"1;" + b"a" * 18) * 3 + b"0\r\n\r\n",
+        CHUNKED + chunk(b"1;" + b"a" * 18) * 2 + chunk(b"1;" + b"a" * 15) * 2 + b"0\r\n\r\n",
+        "bad_chunk",
+    ),
+    (
+        "max_trailers",
+        CHUNKED + b"0\r\na: 345678901\r\na: 34567890123\r\n\r\n",
+        CHUNKED + b"0\r\na: 345678901\r\na: 345678901234\r\n\r\n",
+        "trailers_too_long",
+    ),
+    (
+        "max_body",
+        POST + b"content-length: 40\r\n\r\n" + b"x" * 40,
+        POST + b"content-length: 41\r\n\r\n" + b"x" * 41,
+        "body_too_large",
+    ),
+    (
+        "max_body",
+        CHUNKED + chunk(b"14") * 2 + b"0\r\n\r\n",
+        CHUNKED + chunk(b"14") * 2 + chunk(b"1") + b"0\r\n\r\n",
+        "body_too_large",
+    ),
+]
+
+
+@pytest.mark.parametrize(("limit", "fits", "breaks", "verdict"), BODY_SIZES)
+async def test_sizes_of_what_is_not_head(serve, parser, limit, fits, breaks, verdict):
+    server = await serve(echo, http=parser, **BODY_LIMITS)
+    for raw, status in ((fits, 200), (breaks, VERDICTS[verdict][0])):
+        for step in (len(raw), 1):
+            client = await server.connect()
+            for at in range(0, len(raw), step):
+                await client.send_some(raw[at : at + step])
+            response = await client.response("POST" if b"POST" in raw else "GET")
+            assert (response.status, raw) == (status, raw)
+            if status != 200 and verdict != "body_too_large":
+                assert VERDICTS[verdict][1].encode() in response.body
+                assert response.closes
+                assert await client.closed()
+
+
+async def test_the_size_of_a_chunk_is_enough_to_refuse_it(serve, parser):
+    server = await serve(echo, http=parser, max_body=100)
+    client = await server.connect()
+    response = await client.request(CHUNKED + b"7fffffffffffffff\r\nhello")
+    assert response.status == 413
+    assert response.closes
+
+
+async def test_a_method_that_is_too_long_is_refused_as_soon_as_that_shows(serve, parser):
+    server = await serve(hello, http=parser)
+    client = await server.connect()
+    await client.send(b"A" * 12)
+    assert (await client.response()).status == 501
 
 
 # time of heads --------------------------------------------------------------------------------
@@ -574,7 +656,7 @@ async def test_garbage_is_refused(serve, parser, garbage):
     client = await server.connect()
     await client.send(garbage)
     response = await client.response()
-    assert response.status in (400, 501)
+    assert response.status in (400, 501, 505)
     assert response.closes
     if garbage[:1] == b"\x16":
         assert b"TLS" in response.body

@@ -7,8 +7,9 @@ import re
 from pathlib import Path
 
 from plugpy.http import VERDICTS, HttpOptions
-from plugpy.http.body import MAX_CHUNK_LINE, MAX_EXTENSIONS
+from plugpy.http.body import TURN as CHUNKS
 from plugpy.http.head import MEMO_LARGEST
+from plugpy.http.http1 import TURN
 
 PAGE = (Path(__file__).parents[3] / "docs/reference/limits.md").read_text()
 
@@ -45,6 +46,6 @@ def test_the_statuses_of_limits_are_those_of_verdicts():
 
 
 def test_the_fixed_bounds():
-    assert f"at most {MAX_CHUNK_LINE} bytes" in PAGE
-    assert f"{MAX_EXTENSIONS} (400 beyond" in PAGE
+    assert f"{TURN} pipelined requests" in PAGE
+    assert f"{CHUNKS} chunks" in PAGE
     assert f"none above {MEMO_LARGEST} bytes" in PAGE

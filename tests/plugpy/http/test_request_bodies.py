@@ -208,6 +208,7 @@ async def test_a_client_is_held_back(serve, framing):
     pieces = [b"x" * 1000] * (total // 1000)
     raw = post(b"".join(pieces)) if framing == "length" else chunked(*pieces)
     flood = asyncio.ensure_future(client.send(raw))
+    await server.until(lambda: server.connection._body is not None)
     await server.until(lambda: server.connection._read_paused)
     # At most the buffer and one read of the transport, 256 KiB on both loops.
     held = server.connection._body.held
@@ -231,6 +232,7 @@ async def test_a_pipelining_client_is_held_back(serve):
     server = await serve(application, max_keepalive=20_000)
     client = await server.connect()
     flood = asyncio.ensure_future(client.send_some(NEXT * 200_000))
+    await server.until(lambda: server.connection._task is not None)
     await server.until(lambda: server.connection._read_paused)
     waiting = len(server.connection._buffer)
     for _ in range(50):

@@ -55,3 +55,16 @@ async def test_a_thousand_sleeping_requests_are_in_progress_at_once_and_all_answ
         await acceptors.wait_for_connections("http", "==", count)
         assert len(acceptors.procs("http", "acceptors")) == 2
         assert set(await asyncio.gather(*asking)) == {(200, "Hello Plug!")}
+
+
+async def test_the_application_with_everything_beside_its_router() -> None:
+    async with Server(
+        load("application:Quotes", app_dir=str(EXAMPLES)), port=0, access_log=False
+    ) as quotes:
+        assert await ask(quotes.port, "/") == (200, "quote 1")
+        while (await ask(quotes.port, "/"))[1] == "quote 1":
+            pass  # the worker fills the cache in its own time
+        assert await ask(quotes.port, "/mail") == (202, "on its way")
+        assert await ask(quotes.port, "/slow") == (200, '["mail","quote"]')
+        children = quotes.supervisor.which_child("application").which_children()
+        assert [id_ for id_, *_ in children] == ["cache", "fill", "forget"]

@@ -1,4 +1,4 @@
-"""Restart intensity, backoff, and the number of CPUs."""
+"""Backoff, and the number of CPUs."""
 
 from pathlib import Path
 
@@ -6,8 +6,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from plugpy.server.backoff import LONGEST_DELAY, backoff
 from plugpy.server.cpus import available_cpus
-from plugpy.server.intensity import LONGEST_DELAY, Intensity, backoff
 
 
 def test_the_first_restart_is_at_once_and_later_ones_wait_twice_as_long() -> None:
@@ -17,28 +17,6 @@ def test_the_first_restart_is_at_once_and_later_ones_wait_twice_as_long() -> Non
 @given(st.integers(1, 10_000))
 def test_a_restart_never_waits_longer_than_the_longest_delay(failures: int) -> None:
     assert 0.0 <= backoff(failures) <= backoff(failures + 1) <= LONGEST_DELAY
-
-
-def test_the_intensity_is_exceeded_by_one_restart_too_many_in_the_window() -> None:
-    intensity = Intensity(2, 5.0)
-    assert not intensity.exceeded(0.0)
-    assert not intensity.exceeded(1.0)
-    assert intensity.exceeded(4.9)
-
-
-def test_restarts_out_of_the_window_are_forgotten() -> None:
-    intensity = Intensity(2, 5.0)
-    assert not any(intensity.exceeded(moment) for moment in (0.0, 3.0, 6.0, 9.0, 12.0))
-
-
-@given(st.lists(st.floats(0, 3), max_size=60), st.integers(0, 5))
-def test_intensity_agrees_with_counting(gaps: list[float], limit: int) -> None:
-    intensity, moments, now = Intensity(limit, 5.0), list[float](), 0.0
-    for gap in gaps:
-        now += gap
-        moments.append(now)
-        recent = [moment for moment in moments if moment >= now - 5.0]
-        assert intensity.exceeded(now) == (len(recent) > limit)
 
 
 @pytest.mark.parametrize(
