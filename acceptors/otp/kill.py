@@ -85,7 +85,10 @@ def close_task(task: asyncio.Task[Any], context: Context) -> bool:
         if getattr(coroutine, "cr_running", False):
             break
         try:
-            context.run(coroutine.close)
+            if _in_async_generator(coroutine):
+                context.run(coroutine.throw, _Killed())
+            else:
+                context.run(coroutine.close)
         except (KeyboardInterrupt, SystemExit):
             raise
         except BaseException:
@@ -96,6 +99,27 @@ def close_task(task: asyncio.Task[Any], context: Context) -> bool:
 
 def _is_closed(coroutine: Any) -> bool:
     return getattr(coroutine, "cr_frame", None) is None
+
+
+class _Killed(BaseException):
+    """Thrown where close() would stop short of an async generator that awaits.
+
+    Before 3.13 close() reaches the generator's `__anext__` and not its frame: its cleanup would not
+    run, and the loop would complain of a generator that is already running.
+    """
+
+
+def _in_async_generator(coroutine: Any) -> bool:
+    for _ in range(1_000):
+        awaited = getattr(coroutine, "cr_await", None)
+        if awaited is None:
+            awaited = getattr(coroutine, "gi_yieldfrom", None)
+        if awaited is None:
+            return False
+        if type(awaited).__name__.startswith("async_generator_"):
+            return True
+        coroutine = awaited
+    return False
 
 
 class _Reaper(threading.local):

@@ -580,9 +580,14 @@ async def test_kill_in_an_async_generator(settle):
 
 
 async def test_kill_while_a_generator_awaits(settle):
+    cleaned = []
+
     async def waits():
-        await asyncio.Event().wait()
-        yield 1
+        try:
+            await asyncio.Event().wait()
+            yield 1
+        finally:
+            cleaned.append("generator")
 
     async def consume():
         async for _ in waits():
@@ -594,9 +599,9 @@ async def test_kill_while_a_generator_awaits(settle):
     await settle()
     gc.collect()
     await settle()
-    # An honest limit: CPython does not close a generator that awaits, so its `finally` may not run.
     assert process.task.done()
     assert otp.zombies() == []
+    assert cleaned == ["generator"]
 
 
 async def test_a_generator_based_coroutine_dies_too(settle):
