@@ -235,6 +235,35 @@ async def test_a_child_that_refuses_is_killed_in_time(serve, clock):
     await clock.settle()
 
 
+async def test_a_child_that_traps_and_goes_on_is_killed_in_time(serve, clock):
+    children, told = Seen(), Seen()
+
+    async def stubborn() -> None:
+        otp.flag("trap_exit", True)
+        while True:
+            told.append(await otp.receive())
+
+    async def application(conn: Conn) -> Conn:
+        children.append(otp.spawn_link(stubborn))
+        await asyncio.sleep(0)
+        return conn.send_resp(200, "")
+
+    server = await serve(application)
+    client = await server.connect()
+    assert (await client.get()).status == 200
+    await server.until(lambda: bool(told))
+    assert [message[0] for message in told] == ["EXIT"]
+    assert told[0][2] == ("shutdown", "request_ended")
+    await clock.advance(CHILDREN_SHUTDOWN - 0.1)
+    assert children[0].alive
+    await clock.advance(0.1)
+    assert not children[0].alive
+    assert children[0].exit_reason == "killed"
+    assert alive() == []
+    assert (await client.get()).status == 200  # the connection lives on
+    await clock.advance(CHILDREN_SHUTDOWN)
+
+
 async def test_a_child_that_crashes_ends_the_request(serve, caplog):
     cancelled = Seen()
 
