@@ -68,6 +68,17 @@ class Stall(Culprit):
     repeats: int
 
 
+class _Question:
+    """An answer asked of the event loop. asked: when, monotonic. stall: what was reported while it
+    was missing. One object for both, since the loop answers while the thread still reports."""
+
+    __slots__ = ("asked", "stall")
+
+    def __init__(self, asked: float) -> None:
+        self.asked = asked
+        self.stall: Stall | None = None
+
+
 class Watchdog:
     """Watches the event loop that it is started in.
 
@@ -83,8 +94,7 @@ class Watchdog:
         self._watched = 0
         # Where the event loop was called from: the loop's thread is idle while it is there.
         self._base: FrameType | None = None
-        self._asked: float | None = None
-        self._stall: Stall | None = None
+        self._question: _Question | None = None
         self._stop = threading.Event()
         self._thread: threading.Thread | None = None
 
@@ -114,10 +124,9 @@ class Watchdog:
             self._base = frame  # asyncio.Runner above an event loop that is no Python code
 
     def _answer(self) -> None:
-        asked, self._asked = self._asked, None
-        stall, self._stall = self._stall, None
-        if stall is not None and asked is not None:
-            seconds = time.monotonic() - asked
+        question, self._question = self._question, None
+        if question is not None and (stall := question.stall) is not None:
+            seconds = time.monotonic() - question.asked
             stall["seconds"] = max(stall["seconds"], seconds)
             logger.info("the event loop goes on; %s blocked it for %.1f s", stall["plug"], seconds)
 
@@ -139,29 +148,30 @@ class Watchdog:
             looked, worked = time.monotonic(), time.process_time()
 
     def _look(self, now: float) -> None:
-        asked = self._asked
-        if asked is None:
+        question = self._question
+        if question is None:
             frame = sys._current_frames().get(self._watched)
             if frame is None or self._is_idle(frame):
                 return
             assert self._loop is not None
-            self._asked = now
+            self._question = _Question(now)
             try:
                 self._loop.call_soon_threadsafe(self._answer)
             except RuntimeError:  # it is closed
                 self._stop.set()
-        elif now - asked >= self.threshold and self._stall is None:
+        elif now - question.asked >= self.threshold and question.stall is None:
             frame = sys._current_frames().get(self._watched)
             if frame is not None:
-                self._stall = self._report(frame, now - asked)
+                self._report(frame, now - question.asked, question)
 
     def _overslept(self, now: float, late: float, worked: float) -> None:
         """This thread did not get to run: the interpreter's lock was held, or the whole process was
         suspended, and then it has not worked."""
         frame = sys._current_frames().get(self._watched)
+        question = self._question
         if worked < late / 2 or frame is None or self._is_idle(frame):
-            self._asked = None
-        elif self._stall is None:
+            self._question = None
+        elif question is None or question.stall is None:
             self._report(frame, late)
 
     def _is_idle(self, frame: FrameType) -> bool:
@@ -170,7 +180,7 @@ class Watchdog:
         code = frame.f_code
         return code.co_name == "select" and code.co_filename == selectors.__file__
 
-    def _report(self, frame: FrameType, seconds: float) -> Stall:
+    def _report(self, frame: FrameType, seconds: float, question: _Question | None = None) -> None:
         culprit = describe(frame, self._base)
         stall = Stall(at=time.time(), seconds=seconds, repeats=1, **culprit)
         key = (stall["plug"], stall["route"])
@@ -179,12 +189,18 @@ class Watchdog:
                 self.stalls.remove(known)
                 stall["repeats"] += known["repeats"]
                 stall["seconds"] = max(seconds, known["seconds"])
-        self.stalls.append(stall)
+        if question is not None:
+            question.stall = stall
+        self._log(stall, seconds)
+        self.stalls.append(stall)  # last: who sees it finds all else done
+
+    def _log(self, stall: Stall, seconds: float) -> None:
+        key = (stall["plug"], stall["route"])
         now = time.monotonic()
         last, skipped = self._logged.get(key, (float("-inf"), 0))
         if now - last < QUIET:
             self._logged[key] = (last, skipped + 1)
-            return stall
+            return
         if len(self._logged) >= KEPT:
             self._logged.clear()
         self._logged[key] = (now, 0)
@@ -200,7 +216,6 @@ class Watchdog:
             f"; it happened {skipped} more times since this was last said" if skipped else "",
             stall["stack"],
         )
-        return stall
 
 
 def describe(frame: FrameType, base: FrameType | None = None) -> Culprit:
