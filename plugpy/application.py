@@ -28,7 +28,7 @@ class Application:
 
         Application(HelloRouter, children=[worker(poll)], strategy="one_for_all")
 
-    router: what is served: a Router class or instance, any plug, an ASGI application.
+    router: what is served: a Router class or instance, any plug, an ASGI or a WSGI application.
     children: child specs, or what makes one: a class with `child_spec`, `(Class, *arguments)`, an
         async function, `worker(...)`, `supervisor(...)`, `every(...)`.
     strategy: "one_for_one" (default), "one_for_all" or "rest_for_one".

@@ -26,9 +26,9 @@ plugpy serve [OPTIONS] [APP]
 ```
 
 `APP` is an import string, `module:attribute` or `module:attribute.attribute`. It names a Router
-class or instance, any plug (a callable `conn -> conn`, or a class whose instances are one), or an
-ASGI 3 application. Classes are instantiated without arguments; with `--factory` a function is
-called. It may also be given by `PLUGPY_APP` or by the key `app` in TOML.
+class or instance, any plug (a callable `conn -> conn`, or a class whose instances are one), an
+ASGI 3 or a WSGI application. Classes are instantiated without arguments; with `--factory` a
+function is called. It may also be given by `PLUGPY_APP` or by the key `app` in TOML.
 
 `--check-config` checks the options and imports the application; `--print-config` prints every
 option as TOML with where its value comes from. Both exit without serving.

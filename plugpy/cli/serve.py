@@ -28,7 +28,7 @@ CONTEXT = {"help_option_names": ["-h", "--help"], "max_content_width": 100}
 @click.option("--check-config", is_flag=True, help="Check configuration and application, and exit.")
 @click.option("--print-config", is_flag=True, help="Print each option and its source, and exit.")
 def serve(app: str | None, check_config: bool, print_config: bool, **values: Any) -> int:
-    """Serve APP, written as module:attribute: a Router, a plug, or an ASGI application."""
+    """Serve APP, written as module:attribute: a Router, a plug, an ASGI or a WSGI application."""
     flags, environment = given(values), dict(os.environ)
     settings = settings_of(app, values)
     if print_config:

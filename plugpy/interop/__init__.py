@@ -1,18 +1,23 @@
 """Both ways between plugpy and the rest of Python's web.
 
-Lives here: ASGI 3 applications as plugs, and their lifespan.
+Lives here: ASGI 3 and WSGI applications as plugs, and their lifespan.
 May be touched: everything exported below.
 """
 
 from plugpy.interop.asgi import AsgiPlug, asgi_plug, is_asgi
-from plugpy.interop.errors import AsgiError, LifespanError
+from plugpy.interop.errors import AsgiError, LifespanError, WsgiError
 from plugpy.interop.lifespan import Lifespan
+from plugpy.interop.wsgi import WsgiPlug, is_wsgi, wsgi_plug
 
 __all__ = [
     "AsgiError",
     "AsgiPlug",
     "Lifespan",
     "LifespanError",
+    "WsgiError",
+    "WsgiPlug",
     "asgi_plug",
     "is_asgi",
+    "is_wsgi",
+    "wsgi_plug",
 ]

@@ -9,3 +9,7 @@ class AsgiError(ConnError, RuntimeError):
 
 class LifespanError(RuntimeError):
     """The application said, or showed, that it could not start."""
+
+
+class WsgiError(ConnError, RuntimeError):
+    """A WSGI application broke PEP 3333; the message says how."""

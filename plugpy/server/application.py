@@ -1,7 +1,8 @@
 """The application behind an import string such as `app:Router`, ready to be served.
 
 What can be served: a Router class or instance, any plug (a callable `conn -> conn`, or a class
-whose instances are one), an ASGI 3 application, and a plugpy.Application around one of these.
+whose instances are one), an ASGI 3 or a WSGI application, and a plugpy.Application around one of
+these.
 """
 
 import importlib
@@ -16,7 +17,7 @@ from plugpy.application import Application
 from plugpy.server.errors import ApplicationError, ConfigurationError, did_you_mean
 from plugpy.server.tracebacks import format_user_traceback
 
-Interface = Literal["plug", "asgi"]
+Interface = Literal["plug", "asgi", "wsgi"]
 
 _EXAMPLE = "write it as module:attribute, for example app:Router"
 
@@ -74,7 +75,7 @@ def load(
 
 
 class Loaded:
-    """What is served and how it is called: `interface` is "plug" or "asgi".
+    """What is served and how it is called: `interface` is "plug", "asgi" or "wsgi".
 
     owner: the plugpy.Application that it belongs to; one is made for what comes without.
     """
@@ -104,7 +105,7 @@ def identify(candidate: Any, *, name: str = "", interface: str = "auto") -> Load
         candidate = _call(candidate, f"the class {name}")
     if isinstance(candidate, Application):
         return _identify_owner(candidate, name, interface)
-    if inspect.isclass(candidate):
+    if inspect.isclass(candidate) and not _is_wsgi_class(candidate):
         if not _has_call(candidate):
             raise ApplicationError(
                 f"{name} is {describe(candidate)}, whose instances can't be called; {_EXPECTED}"
@@ -112,9 +113,8 @@ def identify(candidate: Any, *, name: str = "", interface: str = "auto") -> Load
         candidate = _call(candidate, f"the class {name}")
     if not callable(candidate):
         raise ApplicationError(f"{name} is {describe(candidate)}; {_EXPECTED}")
-    if interface == "auto":
-        interface = _interface(candidate, name)
-    return Loaded(candidate, "asgi" if interface == "asgi" else "plug", name)
+    found = _interface(candidate, name) if interface == "auto" else interface
+    return Loaded(candidate, found, name)  # type: ignore[arg-type]
 
 
 def _identify_owner(owner: Application, name: str, interface: str) -> Loaded:
@@ -134,7 +134,9 @@ def _identify_owner(owner: Application, name: str, interface: str) -> Loaded:
     return Loaded(served.application, served.interface, name, owner)
 
 
-_EXPECTED = "an application is a Router, a plug (a callable conn -> conn) or an ASGI 3 application"
+_EXPECTED = (
+    "an application is a Router, a plug (a callable conn -> conn), an ASGI 3 or a WSGI application"
+)
 
 
 def describe(value: Any) -> str:
@@ -165,10 +167,7 @@ def _interface(application: Callable[..., Any], name: str) -> Interface:
     if names[:3] == ["scope", "receive", "send"] or len(required) == 3:
         return "asgi"
     if names[:2] == ["environ", "start_response"] or len(required) == 2:
-        raise ApplicationError(
-            f"{name} takes {len(required) or 2} arguments ({', '.join(names)}), as a WSGI "
-            f"application does, and WSGI can't be served yet; {_EXPECTED}"
-        )
+        return "wsgi"
     if len(required) > 3 or (
         not positional
         and not any(p.kind is p.VAR_POSITIONAL for p in signature.parameters.values())
@@ -181,6 +180,17 @@ def _interface(application: Callable[..., Any], name: str) -> Interface:
             "an ASGI 3 application: async def app(scope, receive, send)"
         )
     return "plug"
+
+
+def _is_wsgi_class(kind: type) -> bool:
+    """Whether making an instance is the call of a WSGI application, as PEP 3333 allows."""
+    if _has_call(kind) or not hasattr(kind, "__iter__"):
+        return False
+    try:
+        names = [name.strip("_") for name in inspect.signature(kind).parameters]
+    except (TypeError, ValueError):
+        return False
+    return names == ["environ", "start_response"]
 
 
 def _has_call(kind: type) -> bool:

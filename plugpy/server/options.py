@@ -104,10 +104,17 @@ OPTIONS: Final[tuple[Option, ...]] = (
     ),
     Option(
         "interface",
-        choice("auto", "plug", "asgi"),
+        choice("auto", "plug", "asgi", "wsgi"),
         "auto",
         "application",
         "What APP is called as; auto tells by its parameters.",
+    ),
+    Option(
+        "threads",
+        integer(1, 10_000),
+        16,
+        "application",
+        "Threads for a WSGI application, in each process: so many requests it works on at a time.",
     ),
     Option(
         "debug",

@@ -28,7 +28,7 @@ class ServedApplication:
 
     __slots__ = ("_lifespan", "_loaded", "children", "id", "name", "plug")
 
-    def __init__(self, loaded: Loaded, number: int = 1) -> None:
+    def __init__(self, loaded: Loaded, settings: Settings, number: int = 1) -> None:
         try:
             loaded.owner.check()
         except (TypeError, ValueError) as error:
@@ -38,13 +38,14 @@ class ServedApplication:
         self.name: str = loaded.name
         self.id = APPLICATION if number == 1 else f"{APPLICATION}-{number}"
         self.children: Process | None = None
-        self.plug: Callable[..., Any] = self._make_plug()
+        self.plug: Callable[..., Any] = self._make_plug(settings)
 
-    def _make_plug(self) -> Any:
-        if self._loaded.interface == "asgi":
-            from plugpy.interop import asgi_plug
-
-            plug = asgi_plug(self._loaded.application)
+    def _make_plug(self, settings: Settings) -> Any:
+        if self._loaded.interface in ("asgi", "wsgi"):
+            try:
+                plug = self._bridge(settings)
+            except TypeError as error:
+                raise ApplicationError(f"{self.name}: {error}") from error
             self._lifespan = plug.lifespan
             return plug
         try:
@@ -52,6 +53,17 @@ class ServedApplication:
             return compiled(self._loaded.application)
         except Exception as error:
             raise ApplicationError(f"{self.name} is wrong: {error}") from error
+
+    def _bridge(self, settings: Settings) -> Any:
+        from plugpy.interop import asgi_plug, wsgi_plug
+
+        if self._loaded.interface == "asgi":
+            return asgi_plug(self._loaded.application)
+        return wsgi_plug(
+            self._loaded.application,
+            threads=settings["threads"],
+            multiprocess=settings["workers"] != 1,
+        )
 
     async def startup(self) -> None:
         """Start the lifespan of an ASGI application. Raises ApplicationError."""

@@ -63,8 +63,9 @@ class Server:
     async with Server(app, port=0) as server:
         ...  # server.url
 
-    application: a Router class or instance, a plug, or an ASGI application. ssl: an SSLContext for
-    TLS, in place of the option certfile. The environment and configuration files are not looked at.
+    application: a Router class or instance, a plug, an ASGI or a WSGI application. ssl: an
+    SSLContext for TLS, in place of the option certfile. The environment and configuration files are
+    not looked at.
     Raises ConfigurationError, ApplicationError, StartError.
     """
 
@@ -103,7 +104,7 @@ class Server:
         self.name: str = application.name
         # By import string; the server's own is the first, under None.
         self._applications: dict[str | None, ServedApplication] = {
-            None: ServedApplication(application)
+            None: ServedApplication(application, settings)
         }
         self.listeners: list[ServerListener] = self._make_listeners(ssl)
         self._sockets = list(sockets)
@@ -304,7 +305,9 @@ class Server:
             if application is None and one.app is not None:
                 loaded = load(one.app, app_dir=self.settings["app_dir"])
                 number = len(self._applications) + 1
-                application = self._applications[one.app] = ServedApplication(loaded, number)
+                application = self._applications[one.app] = ServedApplication(
+                    loaded, self.settings, number
+                )
             assert application is not None
             tls: Any = None
             if one.tls:

@@ -43,7 +43,8 @@ connections of one request each start 204 at the interpreter's 700 (44 ms) and 1
 def run(application: Any, *, ssl: SSLContext | None = None, **options: Any) -> int:
     """Serve `application` in this process until SIGTERM or SIGINT; returns the exit code.
 
-    application: a Router class or instance, a plug, an ASGI application, or an import string.
+    application: a Router class or instance, a plug, an ASGI or a WSGI application, or an import
+    string.
     ssl: an SSLContext for TLS, in place of the option certfile; for one process only.
     options: those of plugpy.server.options by name, such as `port=0` or `max_body="1MB"`; an
     unknown one raises ConfigurationError. Environment and files are not looked at.

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import logging
+import socket
 from collections.abc import AsyncIterator, Awaitable, Callable
 from dataclasses import dataclass, field
 from itertools import count
@@ -16,7 +17,7 @@ import uvloop
 
 from acceptors import get_port, start_listener, stop_listener
 from plugpy.http import Http1Connection, HttpOptions
-from plugpy.interop import asgi_plug
+from plugpy.interop import asgi_plug, wsgi_plug
 
 PATIENCE = 10.0
 """Seconds until a test that waits has failed; never waited for in a good run."""
@@ -119,8 +120,15 @@ class Server:
         self.writes: list[bytes] = []
         self.clients: list[Client] = []
 
-    async def connect(self) -> Client:
-        client = Client(*await asyncio.open_connection("127.0.0.1", get_port(self.ref)))
+    async def connect(self, *, slow: bool = False) -> Client:
+        """A new connection. slow: the kernel takes little for it that it has not read."""
+        sock = socket.socket()
+        if slow:
+            sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4_096)
+        sock.setblocking(False)
+        await asyncio.get_running_loop().sock_connect(sock, ("127.0.0.1", get_port(self.ref)))
+        limit = 1_000 if slow else 65_536
+        client = Client(*await asyncio.open_connection(sock=sock, limit=limit))
         self.clients.append(client)
         return client
 
@@ -195,3 +203,18 @@ def errors(caplog: pytest.LogCaptureFixture) -> Callable[[], list[str]]:
         ]
 
     return logged
+
+
+@pytest.fixture
+async def serve_wsgi(serve: Serve) -> AsyncIterator[Serve]:
+    """`await serve_wsgi(app, threads=4, **http_options)`; the threads end with the test."""
+    plugs: list[Any] = []
+
+    async def start(app: Any, *, threads: int = 4, **settings: Any) -> Server:
+        plug = wsgi_plug(app, threads=threads)
+        plugs.append(plug)
+        return await serve(None, plug=plug, **settings)
+
+    yield start
+    for plug in plugs:
+        await plug.lifespan.shutdown()

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from plugpy.server import Server
 from plugpy.server.application import Loaded, load
 from plugpy.server.errors import ApplicationError, ConfigurationError
 
@@ -58,6 +59,17 @@ decorated_asgi = wrapped(asgi)
 def wsgi(environ, start_response):
     return []
 
+class Wsgi:
+    def __call__(self, environ, start_response):
+        return []
+
+class WsgiIterable:
+    def __init__(self, environ, start_response):
+        pass
+
+    def __iter__(self):
+        return iter([])
+
 def factory():
     return plug
 
@@ -102,6 +114,9 @@ def app_dir(tmp_path: Path) -> Iterator[Path]:
         ("sample:asgi", "asgi"),
         ("sample:Asgi", "asgi"),
         ("sample:decorated_asgi", "asgi"),
+        ("sample:wsgi", "wsgi"),
+        ("sample:Wsgi", "wsgi"),
+        ("sample:WsgiIterable", "wsgi"),
     ],
 )
 def test_what_can_be_served(app_dir: Path, target: str, interface: str) -> None:
@@ -122,6 +137,13 @@ def test_a_factory_is_called(app_dir: Path) -> None:
 
 def test_the_interface_can_be_told(app_dir: Path) -> None:
     assert load("sample:plug", app_dir=str(app_dir), interface="asgi").interface == "asgi"
+    assert load("sample:plug", app_dir=str(app_dir), interface="wsgi").interface == "wsgi"
+
+
+def test_an_interface_that_does_not_fit_says_why(app_dir: Path) -> None:
+    loaded = load("sample:plug", app_dir=str(app_dir), interface="wsgi")
+    with pytest.raises(ApplicationError, match=r"sample:plug: a WSGI application is .* got"):
+        Server(loaded)
 
 
 @pytest.mark.parametrize(
@@ -155,7 +177,6 @@ def test_what_is_no_import_string_is_wrong_usage(app_dir: Path, target: str, mes
         ("sample:functools", "is the module 'functools'"),
         ("sample:Settings", "is the class 'Settings', whose instances can't be called"),
         ("sample:NeedsArgument", "the class sample:NeedsArgument raised:(.|\n)*argument: 'name'"),
-        ("sample:wsgi", "as a WSGI application does"),
         ("sample:Asgi2", "as an ASGI 2 application does"),
         ("sample:factory", "is it a factory.*--factory"),
         ("sample:many", "sample:many takes 4 arguments"),

@@ -1,0 +1,26 @@
+"""Where an application is mounted: which part of the path leads to it, and what is left of it."""
+
+from plugpy.conn import Conn
+from plugpy.conn.fields import split_path
+
+
+def split_mounted(conn: Conn) -> tuple[str, str]:
+    """(the path that `forward` has consumed, the path that is left), both raw.
+
+    The second keeps what `path_info` has lost, a slash at the end or two in a row: applications
+    look at them. Where a plug has put a path of its own, that is what is left.
+    """
+    path = conn.request_path
+    script = conn.script_name
+    if not path.startswith("/"):  # OPTIONS * (RFC 9110 section 9.3.7)
+        return "", path
+    # None: somebody has assigned path_info, which every forward does.
+    if conn.route_path == path and not script:
+        return "", path
+    prefix = "".join(f"/{segment}" for segment in script)
+    if split_path(path) == [*script, *conn.path_info]:
+        at = 0
+        for segment in script:
+            at = path.index(segment, at) + len(segment)
+        return prefix, path[at:]
+    return prefix, "/" + "/".join(conn.path_info)
