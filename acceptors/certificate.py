@@ -48,18 +48,18 @@ def read_certificate(path: str) -> Certificate:
 
 def parse_certificate(data: bytes) -> Certificate:
     """A certificate in DER form. Raises ValueError, IndexError."""
-    ((_, certificate),) = _elements(data)
-    fields = _elements(_elements(certificate)[0][1])
+    ((_, certificate),) = elements(data)
+    fields = elements(elements(certificate)[0][1])
     if fields[0][0] == _VERSION:
         fields = fields[1:]
     # serialNumber, signature, issuer, validity, subject, subjectPublicKeyInfo
-    not_before, not_after = (_time(*one) for one in _elements(fields[3][1]))
-    key = _elements(_elements(fields[5][1])[0][1])[0][1]
+    not_before, not_after = (_time(*one) for one in elements(fields[3][1]))
+    key = elements(elements(fields[5][1])[0][1])[0][1]
     names: list[str] = []
     for kind, value in fields[6:]:
         if kind == _EXTENSIONS:
-            for _, extension in _elements(_elements(value)[0][1]):
-                parts = _elements(extension)
+            for _, extension in elements(elements(value)[0][1]):
+                parts = elements(extension)
                 if parts[0] == (_OID, _SUBJECT_ALT_NAME):
                     names = _names(parts[-1][1])
     return Certificate(tuple(names), key, not_before, not_after)
@@ -67,8 +67,8 @@ def parse_certificate(data: bytes) -> Certificate:
 
 def _names(octets: bytes) -> list[str]:
     names = []
-    ((_, sequence),) = _elements(octets)
-    for kind, value in _elements(sequence):
+    ((_, sequence),) = elements(octets)
+    for kind, value in elements(sequence):
         if kind == _DNS_NAME:
             names.append(value.decode("ascii").lower())
         elif kind == _IP_ADDRESS:
@@ -85,8 +85,9 @@ def _time(kind: int, value: bytes) -> datetime.datetime:
     return moment.replace(tzinfo=datetime.UTC)
 
 
-def _elements(data: bytes) -> list[tuple[int, bytes]]:
-    """The (tag, value) pairs that follow each other in `data`."""
+def elements(data: bytes) -> list[tuple[int, bytes]]:
+    """The (tag, value) pairs that follow each other in `data`, DER. Raises ValueError, IndexError
+    where it is cut off."""
     found = []
     at = 0
     while at < len(data):

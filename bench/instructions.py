@@ -37,9 +37,11 @@ CASES: Final[dict[str, tuple[str, bytes]]] = {
     "pipelined": ("HelloRouter", GET * 16),
     "cookie": ("HelloRouter", COOKIE),
     "post": ("HelloRouter", POST),
+    "asgi": ("bare_asgi", GET),
+    "asgi-post": ("bare_asgi", POST),
     "connection": ("HelloRouter", b""),
 }
-"""Name -> router of bench.apps.hello, bytes that arrive at once."""
+"""Name -> what of bench.apps.hello makes the application, bytes that arrive at once."""
 
 
 class Sink:

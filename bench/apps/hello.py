@@ -2,7 +2,9 @@
 
 from typing import Any
 
+from bench.peers import bare_asgi as asgi
 from plugpy.conn import Conn
+from plugpy.interop import AsgiPlug, asgi_plug
 from plugpy.plugs import Head, RequestId
 from plugpy.router import Router, get, plug, post
 
@@ -59,3 +61,8 @@ class ReturningRouter(Router):
     def show(self, conn: Conn, id: int) -> dict[str, Any]:  # noqa: A002 (as above)
         """One user as JSON."""
         return {"id": id, "name": f"User {id}"}
+
+
+def bare_asgi() -> AsgiPlug:
+    """The same pages by an ASGI function."""
+    return asgi_plug(asgi.app)

@@ -12,6 +12,7 @@ from plugpy.http.eager import EAGER, start_task
 from plugpy.interop.asgi_response import AsgiOptions, AsgiResponse
 from plugpy.interop.asgi_scope import ScopeMaker
 from plugpy.interop.asgi_types import AsgiApplication
+from plugpy.interop.in_loop import in_loop
 from plugpy.interop.lifespan import SHUTDOWN_TIMEOUT, Lifespan, LifespanMode
 
 
@@ -54,11 +55,16 @@ def asgi_plug(
     get_running_loop = asyncio.get_running_loop
 
     def plug(conn: Conn) -> Conn | Awaitable[Conn]:
-        loop = get_running_loop()
+        try:
+            loop = get_running_loop()
+        except RuntimeError:
+            return in_loop(plug, conn)  # a test without a server
         response = AsgiResponse(conn, loop, options)
         # PERF: where the server calls this plug first, nobody has changed anything.
         runtime = getattr(conn.adapter, "runtime", None)
         untouched = runtime is not None and runtime.options.application is plug
+        if not untouched:
+            response.take_body()
         running = response.run(scopes.make(conn, untouched=untouched))
         if response.owner is not None:
             # This call runs in a context of the request's own: `self()` is the request's process.

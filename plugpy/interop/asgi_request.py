@@ -19,10 +19,12 @@ makes of them."""
 class AsgiRequest:
     """`receive` of one request; made when the application first calls it."""
 
-    __slots__ = ("_ended", "_length", "_received", "_response", "_waiters", "_watch")
+    __slots__ = ("_body", "_ended", "_length", "_received", "_response", "_waiters", "_watch")
 
-    def __init__(self, response: "AsgiResponse") -> None:
+    def __init__(self, response: "AsgiResponse", body: bytes | None = None) -> None:
         self._response = response
+        # The whole body, where a plug has read it.
+        self._body = body
         values = response.conn.head.get("content-length")
         # -1: chunked, or no body. The connection has checked that it is a number.
         self._length = int(values[0]) if values else -1
@@ -39,6 +41,9 @@ class AsgiRequest:
             if not response.over:
                 await self._wait_for_end()
             return {"type": "http.disconnect"}
+        if self._body is not None:
+            self._ended = True
+            return {"type": "http.request", "body": self._body, "more_body": False}
         conn = response.conn
         try:
             piece = await conn.adapter.read_req_body(conn, response.options.max_body, None)

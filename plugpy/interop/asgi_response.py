@@ -11,21 +11,27 @@ connection, and a client that leaves does not cancel the application, which lear
 
 import asyncio
 import logging
-from collections.abc import Callable
-from contextvars import Context
+import os
+from asyncio import Future
 from dataclasses import dataclass, field
 from typing import Any
 
 from plugpy.conn import ClientDisconnected, Conn, NotSentError
 from plugpy.conn.state import SENT, UNSENT_STATES, UNSET
+from plugpy.conn.trailers import check_trailer_name
 from plugpy.interop.asgi_headers import AsgiHead, HeadMemo, decode_headers, put_headers
 from plugpy.interop.asgi_request import AsgiRequest
 from plugpy.interop.asgi_types import AsgiApplication, Message
 from plugpy.interop.errors import AsgiError
+from plugpy.interop.response_future import ResponseFuture
+from plugpy.interop.wsgi_files import file_range, move_to, position_of
 
 logger = logging.getLogger("plugpy.interop")
 
 WAITING, BEGUN, STREAMING, COMPLETE, REFUSED = range(5)
+
+BLOCK = 65_536
+"""Bytes of a file that are read at once, where sendfile(2) can't."""
 
 JOIN_LIMIT = 65_536
 """Bytes of body up to which head and body are copied together for one write."""
@@ -42,99 +48,53 @@ class AsgiOptions:
     memo: HeadMemo = field(default_factory=HeadMemo)
 
 
-class AsgiResponse(asyncio.Future[Conn]):
+class AsgiResponse(ResponseFuture):
     """The future of `conn`, done when its response is; see the module."""
 
     __slots__ = (
-        "_callback",
+        "_body",
         "_flush",
         "_head",
         "_request",
         "_stage",
         "_task",
         "_trailers",
-        "conn",
         "options",
-        "owner",
     )
 
     def __init__(self, conn: Conn, loop: asyncio.AbstractEventLoop, options: AsgiOptions) -> None:
-        super().__init__(loop=loop)
+        # PERF: ResponseFuture.__init__ written out, a call less.
+        Future.__init__(self, loop=loop)
         self.conn = conn
-        # The connection as a process, None without one. PERF: conn.owner would compute the field.
-        self.owner: Any = getattr(conn.adapter, "owner", None)
+        self.owner = getattr(conn.adapter, "owner", None)
+        self._callback = self.on_end = None
         self.options = options
         self._stage = WAITING
         self._task: asyncio.Future[Any] | None = None
-        self._callback: Callable[[Any], object] | None = None
         self._flush: asyncio.Handle | None = None
         self._request: AsgiRequest | None = None
         self._trailers: list[tuple[str, str]] | None = None
+        # The request body, where a plug has read it.
+        self._body: bytes | None = None
 
     # the future ---
-
-    def add_done_callback(
-        self, fn: Callable[[Any], object], *, context: Context | None = None
-    ) -> None:
-        """As that of a future, but the callback of the connection runs at once when the response
-        is complete.
-
-        PERF: a turn of the loop later the client has often sent its next request, which then takes
-        the slow way of a pipelined one. (A Task that awaits gives a context.)
-        """
-        if context is None and self._callback is None and not self.done():
-            self._callback = fn
-        else:
-            super().add_done_callback(fn, context=context)
-
-    def _finish(self, error: Exception | None) -> None:
-        if self.done():
-            return
-        if error is None:
-            self.set_result(self.conn)
-        else:
-            self.set_exception(error)
-        if self._request is not None:
-            self._request.wake()
-        callback = self._callback
-        if callback is not None:
-            self._callback = None
-            callback(self)
 
     def cancel(self, msg: Any | None = None) -> bool:
         """The connection gives the request up: because time is up, which cancels the application,
         or because the client is gone, which does not."""
         if self.done():
             return False
-        if self._task is not None and not self._gone:
+        if self._task is not None and not self.gone:
             self._task.cancel(msg)
             # `run` would do it, but a Task that has not begun never runs.
             self.options.running.discard(self._task)
-        super().cancel(msg)
-        if self._request is not None:
-            self._request.wake()
-        callback = self._callback
-        if callback is not None:
-            self._callback = None
-            self.get_loop().call_soon(callback, self)
-        return True
-
-    @property
-    def over(self) -> bool:
-        """Whether the response is complete, or will never be."""
-        return self.done() or self._gone
-
-    @property
-    def _gone(self) -> bool:
-        """Whether nobody takes an answer any more."""
-        owner = self.owner
-        return owner is not None and not owner.alive
+        return super().cancel(msg)
 
     def refuse(self, error: Exception) -> None:
         """Answer a fault of the request body, unless the response has begun."""
         if self._stage == WAITING:
             self._stage = REFUSED
-            self._finish(error)
+            self.finish(error)
 
     # the application ---
 
@@ -147,20 +107,24 @@ class AsgiResponse(asyncio.Future[Conn]):
             if self.done():
                 self._log_late(error)
             else:
-                self._finish(self._left() if self._gone else error)
+                self.finish(self.left() if self.gone else error)
         except asyncio.CancelledError:
             if not self.done():
-                self._finish(AsgiError("the ASGI application was cancelled"))
+                self.finish(AsgiError("the ASGI application was cancelled"))
                 self.exception()  # perhaps nobody waits any more: asyncio need not warn
             raise
         else:
             if self._stage != COMPLETE and not self.done():
-                self._finish(self._incomplete())
+                self.finish(self._incomplete())
         finally:
             if self._flush is not None:
                 self._cancel_flush()
             if self._task is not None:
                 options.running.discard(self._task)
+
+    def take_body(self) -> None:
+        """Plugs have run before: what they have read of the body is given to the application."""
+        self._body = self.conn._body
 
     def started(self, task: "asyncio.Future[Any]") -> None:
         """`task` runs the application."""
@@ -182,8 +146,8 @@ class AsgiResponse(asyncio.Future[Conn]):
 
     def _incomplete(self) -> Exception:
         conn = self.conn
-        if self._gone:
-            return self._left()
+        if self.gone:
+            return self.left()
         if self._stage == WAITING:
             return NotSentError(
                 f"the ASGI application returned without a response to {conn.method} "
@@ -194,14 +158,12 @@ class AsgiResponse(asyncio.Future[Conn]):
             f"{conn.request_path} was complete: {_EXPECTED[self._stage]} did not come"
         )
 
-    def _left(self) -> ClientDisconnected:
-        return ClientDisconnected("the client went away before the response was complete")
-
     async def receive(self) -> Message:
         """The next event of the request (ASGI `receive`)."""
         request = self._request
         if request is None:
-            request = self._request = AsgiRequest(self)
+            request = self._request = AsgiRequest(self, self._body)
+            self.on_end = request.wake
         return await request.receive()
 
     # send ---
@@ -217,7 +179,7 @@ class AsgiResponse(asyncio.Future[Conn]):
             # Answered by somebody else: the connection, when the time was up.
             conn.state is not UNSET and stage < STREAMING and conn.state not in UNSENT_STATES
         ):
-            raise self._left()
+            raise self.left()
         if kind == "http.response.start" and stage == WAITING:
             head = self._head = self.options.memo.of(message["status"], message.get("headers", ()))
             if message.get("trailers"):
@@ -242,7 +204,7 @@ class AsgiResponse(asyncio.Future[Conn]):
             if last:
                 self._complete()
         else:
-            self._send_other(kind, message)
+            await self._send_other(kind, message)
 
     def _send_whole(self, body: bytes) -> None:
         """The whole response in one write."""
@@ -281,21 +243,34 @@ class AsgiResponse(asyncio.Future[Conn]):
             self._flush.cancel()
             self._flush = None
 
-    def _send_other(self, kind: str, message: Message) -> None:
+    async def _send_other(self, kind: str, message: Message) -> None:
         conn = self.conn
         stage = self._stage
-        if kind == "http.response.pathsend" and stage == BEGUN:
-            self._cancel_flush()
-            put_headers(conn, self._head.pairs)
-            conn.send_file(self._head.status, message["path"])
-            self._complete()
-        elif kind == "http.response.early_hint" and stage == WAITING:
-            conn.inform(103, [("link", link.decode("latin-1")) for link in message["links"]])
+        if kind == "http.response.pathsend" and stage in (BEGUN, STREAMING):
+            await self._send_path(message["path"])
+        elif kind == "http.response.zerocopysend" and stage in (BEGUN, STREAMING):
+            await self._send_descriptor(message)
+        elif kind == "http.response.early_hint" and stage < COMPLETE:
+            # The specification wants them after http.response.start; what counts is that the head
+            # has not left.
+            if not conn.sent:
+                conn.inform(103, [("link", link.decode("latin-1")) for link in message["links"]])
         elif kind == "http.response.trailers" and stage == STREAMING and self._trailers is not None:
-            self._trailers += decode_headers(message.get("headers", ()))
+            trailers = decode_headers(message.get("headers", ()))
+            for name, _ in trailers:
+                check_trailer_name(name)
+            self._trailers += trailers
             if not message.get("more_trailers"):
-                conn.put_private("resp_trailers", self._trailers)
+                if any("trailers" in value.lower() for value in conn.head.get("te")):
+                    conn.put_private("resp_trailers", self._trailers)
                 self._complete()
+        elif stage == COMPLETE and kind.startswith("http.response."):
+            logger.warning(
+                "%s %s: the ASGI application sent %r after the response was complete: ignored",
+                conn.method,
+                conn.request_path,
+                kind,
+            )
         elif stage == REFUSED:
             raise ClientDisconnected("the request was refused: its body could not be read")
         else:
@@ -303,9 +278,67 @@ class AsgiResponse(asyncio.Future[Conn]):
                 f"the ASGI application sent {kind!r} {_WHEN[stage]}; expected {_EXPECTED[stage]}"
             )
 
+    async def _send_path(self, path: str) -> None:
+        """A file as the whole body, by sendfile(2) unless its head has left as that of a stream."""
+        last = self._trailers is None
+        if self._stage == BEGUN:
+            self._cancel_flush()
+            if last:
+                put_headers(self.conn, self._head.pairs)
+                self.conn.send_file(self._head.status, path)
+                self._complete()
+                return
+            self._begin_stream()
+        with open(path, "rb", buffering=0) as file:  # noqa: ASYNC230 - as sendfile(2) does it
+            await self._send_read(file.fileno(), 0, None)
+        if last:
+            self._complete()
+
+    async def _send_descriptor(self, message: Message) -> None:
+        """A part of an open file: by sendfile(2) where it is the whole body, else block by block.
+
+        The application closes the file, so only what is read now can be read from it.
+        """
+        file = message["file"]
+        offset, count = message.get("offset"), message.get("count")
+        last = self._trailers is None and not message.get("more_body")
+        start = offset if offset is not None else position_of(file)
+        if self._stage == BEGUN:
+            self._cancel_flush()
+            found = file_range(file) if last else None
+            if found is not None:
+                size = found.offset + found.length
+                rest = max(0, size - start)
+                length = rest if count is None else min(count, rest)
+                put_headers(self.conn, self._head.pairs)
+                self.conn.send_file(self._head.status, found.path, min(start, size), length)
+                if offset is None:
+                    file.seek(start + length)
+                self._complete()
+                return
+            self._begin_stream()
+        descriptor = file if isinstance(file, int) else file.fileno()
+        end = await self._send_read(descriptor, start, count)
+        if offset is None:
+            move_to(file, end)
+        if last:
+            self._complete()
+
+    async def _send_read(self, descriptor: int, offset: int, count: int | None) -> int:
+        """Send `count` bytes of a file, None: all that are left; returns where it ends."""
+        end = None if count is None else offset + count
+        while end is None or offset < end:
+            size = BLOCK if end is None else min(BLOCK, end - offset)
+            data = os.pread(descriptor, size, offset)
+            if not data:
+                break
+            await self.conn.chunk(data)
+            offset += len(data)
+        return offset
+
     def _complete(self) -> None:
         self._stage = COMPLETE
-        self._finish(None)
+        self.finish(None)
 
     _head: AsgiHead
 

@@ -12,12 +12,15 @@ from acceptors.otp import Process
 from plugpy.conn import Conn, RequestHead
 from plugpy.conn.adapter import Adapter
 from plugpy.conn.fields import ConnFields
+from plugpy.interop.asgi_tls import tls_extension
 from plugpy.interop.asgi_types import ASGI_VERSION, HTTP_SPEC_VERSION
+from plugpy.interop.mounted import chosen_host, split_mounted
 
 ASGI: Final = {"version": ASGI_VERSION, "spec_version": HTTP_SPEC_VERSION}
 
 EXTENSIONS: Final[dict[str, dict[str, Any]]] = {
     "http.response.pathsend": {},
+    "http.response.zerocopysend": {},
     "http.response.early_hint": {},
     "http.response.trailers": {},
 }
@@ -58,7 +61,7 @@ class ScopeMaker:
         scope.update(self._connections.get(adapter) or self._of_connection(adapter))
         scope["asgi"] = ASGI.copy()
         scope["headers"] = scope["headers"].copy()
-        scope["extensions"] = EXTENSIONS.copy()
+        scope["extensions"] = scope["extensions"].copy()
         scope["state"] = self._state.copy()
         if not untouched:
             self._change(scope, conn)
@@ -70,6 +73,9 @@ class ScopeMaker:
         if "%" in path:
             # As everybody does: what is not UTF-8 becomes U+FFFD here, and stays in raw_path.
             path = unquote(path)
+        headers = head.header_bytes()
+        if head.authority is not None:
+            headers = with_host(headers, head.authority)
         part = {
             "type": "http",
             "asgi": None,
@@ -79,7 +85,7 @@ class ScopeMaker:
             "raw_path": raw_path,
             "query_string": head.query.encode("latin-1"),
             "root_path": self._root_path,
-            "headers": head.header_bytes(),
+            "headers": headers,
         }
         fields = head.fields
         if 0 < len(fields) <= LARGEST_HEAD and not any(name in head.lower for name in _CREDENTIALS):
@@ -96,7 +102,11 @@ class ScopeMaker:
             "client": (peer.address, peer.port) if peer.address else None,
             # On a unix socket the path, and no port.
             "server": (sock.address, sock.port or None) if sock.address else None,
+            "extensions": EXTENSIONS,
         }
+        tls = tls_extension(adapter)
+        if tls is not None:
+            part["extensions"] = {**EXTENSIONS, "tls": tls}
         connection: Any = adapter
         # A connection is adapter and process in one: what is kept goes when it ends.
         if isinstance(connection, Process) and connection.alive:
@@ -108,6 +118,8 @@ class ScopeMaker:
     def _change(self, scope: dict[str, Any], conn: Conn) -> None:
         """Put in what plugs may have changed."""
         scope["method"] = conn.method
+        if conn.route_path is None:  # somebody has assigned path_info, as every forward does
+            scope["path"] = self._root_path + unquote("".join(split_mounted(conn)))
         for name, slot in _SLOTS.items():
             try:
                 value = slot(conn)
@@ -126,6 +138,18 @@ class ScopeMaker:
                 scope["scheme"] = value
             else:
                 scope["query_string"] = value.encode("latin-1")
+
+        host = chosen_host(conn)
+        if host is not None:
+            scope["headers"] = with_host(scope["headers"], host)
+
+
+def with_host(headers: list[tuple[bytes, bytes]], host: str) -> list[tuple[bytes, bytes]]:
+    """`headers` with another host, see `chosen_host`."""
+    return [
+        (b"host", host.encode("latin-1")),
+        *(pair for pair in headers if pair[0] != b"host"),
+    ]
 
 
 _SLOTS: dict[str, Any] = {

@@ -69,6 +69,7 @@ class Lifespan:
         if self._mode == "off" or self._task is not None:
             return
         loop = asyncio.get_running_loop()
+        self.state.clear()
         self._received = 0
         self._confused = False
         self._started: asyncio.Future[None] = loop.create_future()

@@ -1,7 +1,7 @@
-"""Where an application is mounted: which part of the path leads to it, and what is left of it."""
+"""Where an application is mounted: the host, the path that leads to it, and what is left of it."""
 
 from plugpy.conn import Conn
-from plugpy.conn.fields import split_path
+from plugpy.conn.fields import DEFAULT_PORTS, ConnFields, split_path
 
 
 def split_mounted(conn: Conn) -> tuple[str, str]:
@@ -24,3 +24,22 @@ def split_mounted(conn: Conn) -> tuple[str, str]:
             at = path.index(segment, at) + len(segment)
         return prefix, path[at:]
     return prefix, "/" + "/".join(conn.path_info)
+
+
+def chosen_host(conn: Conn) -> str | None:
+    """The host (and port, unless it is that of the scheme) where it is not that of the Host header:
+    of an absolute target, which wins over it (RFC 9112 section 3.2.2), or what a plug has put."""
+    authority = conn.head.authority
+    try:
+        host: str = _host_slot(conn)
+    except AttributeError:
+        return authority  # nobody has asked for it, nor changed it
+    port = conn.port
+    standard = not port or port == DEFAULT_PORTS.get(conn.scheme)
+    text = host if standard else f"{host}:{port}"
+    values = conn.head.get("host")
+    sent = values[0].lower() if values else ""
+    return None if sent in (text, f"{host}:{port}") else text
+
+
+_host_slot = ConnFields.__dict__["host"].__get__

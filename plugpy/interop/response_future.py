@@ -9,9 +9,12 @@ from plugpy.conn import ClientDisconnected, Conn
 
 
 class ResponseFuture(asyncio.Future[Conn]):
-    """The future of `conn`, done when its response is, which may be before the application is."""
+    """The future of `conn`, done when its response is, which may be before the application is.
 
-    __slots__ = ("_callback", "conn", "owner")
+    on_end: called when it is done, before the connection goes on; None for nothing.
+    """
+
+    __slots__ = ("_callback", "conn", "on_end", "owner")
 
     def __init__(self, conn: Conn, loop: asyncio.AbstractEventLoop) -> None:
         super().__init__(loop=loop)
@@ -19,6 +22,7 @@ class ResponseFuture(asyncio.Future[Conn]):
         # The connection as a process, None without one. PERF: conn.owner would compute the field.
         self.owner: Any = getattr(conn.adapter, "owner", None)
         self._callback: Callable[[Any], object] | None = None
+        self.on_end: Callable[[], object] | None = None
 
     def add_done_callback(
         self, fn: Callable[[Any], object], *, context: Context | None = None
@@ -42,6 +46,8 @@ class ResponseFuture(asyncio.Future[Conn]):
             self.set_result(self.conn)
         else:
             self.set_exception(error)
+        if self.on_end is not None:
+            self.on_end()
         callback = self._callback
         if callback is not None:
             self._callback = None
@@ -52,6 +58,8 @@ class ResponseFuture(asyncio.Future[Conn]):
         if self.done():
             return False
         super().cancel(msg)
+        if self.on_end is not None:
+            self.on_end()
         callback = self._callback
         if callback is not None:
             self._callback = None

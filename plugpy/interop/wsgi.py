@@ -8,6 +8,7 @@ from typing import Any, Final, Protocol
 
 from acceptors.otp.callers import acting_for
 from plugpy.conn import Conn
+from plugpy.interop.in_loop import in_loop
 from plugpy.interop.lifespan import SHUTDOWN_TIMEOUT
 from plugpy.interop.thread_pool import ThreadPool
 from plugpy.interop.wsgi_environ import shared_environ
@@ -61,7 +62,7 @@ def wsgi_plug(
         try:
             loop = asyncio.get_running_loop()
         except RuntimeError:
-            return _in_loop(plug, conn)  # a test without a server
+            return in_loop(plug, conn)  # a test without a server
         response = WsgiResponse(conn, loop, options)
         context = copy_context()
         if response.owner is not None:
@@ -86,10 +87,6 @@ def _takes_two(app: Any) -> bool:
         return not inspect.isclass(app)
     call = app if inspect.isroutine(app) else type(app).__call__
     return not inspect.iscoroutinefunction(call)
-
-
-async def _in_loop(plug: Callable[[Conn], Awaitable[Conn]], conn: Conn) -> Conn:
-    return await plug(conn)
 
 
 def is_wsgi(candidate: Any) -> bool:

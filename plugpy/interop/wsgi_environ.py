@@ -6,8 +6,8 @@ from urllib.parse import unquote_to_bytes
 
 from plugpy._version import __version__
 from plugpy.conn import Conn
-from plugpy.conn.fields import DEFAULT_PORTS, ConnFields
-from plugpy.interop.mounted import split_mounted
+from plugpy.conn.fields import DEFAULT_PORTS
+from plugpy.interop.mounted import chosen_host, split_mounted
 from plugpy.interop.wsgi_files import FileWrapper
 from plugpy.interop.wsgi_input import ErrorStream
 
@@ -27,8 +27,6 @@ _NAMES: Final[dict[str, str | None]] = {
 bounded."""
 
 _MOST_NAMES: Final = 512
-
-_host_slot = ConnFields.__dict__["host"].__get__
 
 
 def make_environ(conn: Conn, root_path: str, shared: dict[str, Any]) -> dict[str, Any]:
@@ -79,7 +77,7 @@ def make_environ(conn: Conn, root_path: str, shared: dict[str, Any]) -> dict[str
         elif key not in _NAMES_OF_THEIR_OWN:
             # RFC 9110 section 5.3; cookies are joined as RFC 9113 section 8.2.3 has it.
             environ[key] += ("; " if name == "cookie" else ",") + value
-    host = _host(conn)
+    host = chosen_host(conn)
     if host is not None:
         environ["HTTP_HOST"] = host
     return environ
@@ -116,13 +114,3 @@ def _decoded(path: str) -> str:
     if "%" not in path:
         return path
     return unquote_to_bytes(path.encode("latin-1")).decode("latin-1")
-
-
-def _host(conn: Conn) -> str | None:
-    """The host that is not that of the Host header: of an absolute target, or of a plug."""
-    try:
-        host: str = _host_slot(conn)
-    except AttributeError:
-        return conn.head.authority  # RFC 9112 section 3.2.2: it wins over the header
-    port = conn.port
-    return f"{host}:{port}" if port and port != DEFAULT_PORTS.get(conn.scheme) else host

@@ -61,3 +61,19 @@ def file_range(filelike: Any) -> FileRange | None:
     except (OSError, ValueError):
         return None
     return FileRange(os.path.abspath(name), offset, max(0, facts.st_size - offset))
+
+
+def position_of(file: Any) -> int:
+    """Where reading would go on: in an open file, or the descriptor of one."""
+    if isinstance(file, int):
+        return os.lseek(file, 0, os.SEEK_CUR)
+    position: int = file.tell()
+    return position
+
+
+def move_to(file: Any, position: int) -> None:
+    """Have reading go on from `position`."""
+    if isinstance(file, int):
+        os.lseek(file, position, os.SEEK_SET)
+    else:
+        file.seek(position)

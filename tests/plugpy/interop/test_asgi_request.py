@@ -10,6 +10,7 @@ import pytest
 
 from plugpy.conn import Conn
 from plugpy.interop import asgi_plug
+from plugpy.testing import call
 from plugpy.testing import conn as make_conn
 
 
@@ -57,6 +58,7 @@ class TestScope:
             "state": {},
             "extensions": {
                 "http.response.pathsend": {},
+                "http.response.zerocopysend": {},
                 "http.response.early_hint": {},
                 "http.response.trailers": {},
             },
@@ -143,6 +145,47 @@ class TestScope:
             assert scope["query_string"] == b"b=2"
             assert (scope["root_path"], scope["path"]) == ("/admin/a b", "/admin/a b/x")
             assert (b"x-new", b"1") in scope["headers"]
+
+    async def test_a_path_that_a_plug_has_chosen(self, serve):
+        app = Recording()
+        inner = asgi_plug(app)
+
+        def plug(conn: Conn) -> Any:
+            conn.path_info = ["about us"]
+            return inner(conn)
+
+        await (await (await serve(None, plug=plug)).connect()).get("/en/about%20us/")
+        assert (app.scopes[0]["path"], app.scopes[0]["raw_path"]) == (
+            "/about us",
+            b"/en/about%20us/",
+        )
+
+    async def test_the_host_of_an_absolute_target_wins(self, serve):
+        app = Recording()
+        client = await (await serve(app)).connect()
+        await client.get("http://target.example:81/x", "X-A: 1")
+        assert app.scopes[0]["headers"] == [(b"host", b"target.example:81"), (b"x-a", b"1")]
+
+    @pytest.mark.parametrize(
+        ("host", "port", "sent"),
+        [
+            ("www.example.org", 80, b"www.example.org"),
+            ("www.example.org", 81, b"www.example.org:81"),
+            ("example.com", 80, b"example.com"),
+        ],
+    )
+    async def test_the_host_that_a_plug_has_put(self, serve, host, port, sent):
+        app = Recording()
+        inner = asgi_plug(app)
+
+        def plug(conn: Conn) -> Any:
+            conn.host, conn.port = host, port
+            return inner(conn)
+
+        client = await (await serve(None, plug=plug)).connect()
+        for _ in range(2):
+            await client.get()
+        assert [scope["headers"] for scope in app.scopes] == [[(b"host", sent)]] * 2
 
     async def test_connections_are_forgotten(self, serve):
         app = Recording()
@@ -269,6 +312,22 @@ class TestReceive:
             b"POST / HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n2\r\nhi\r\nzz\r\n"
         )
         assert (await client.response("POST")).status == 400
+
+    async def test_what_a_plug_has_read_is_given_again(self, serve):
+        got: list[Any] = []
+
+        async def app(scope: Any, receive: Any, send: Any) -> None:
+            got.append(await receive())
+            await answer(send)
+
+        inner = asgi_plug(app)
+
+        async def plug(conn: Conn) -> Any:
+            assert await conn.body() == b"abc"
+            return await inner(conn)
+
+        await (await (await serve(None, plug=plug)).connect()).post(b"abc")
+        assert got == [{"type": "http.request", "body": b"abc", "more_body": False}]
 
 
 class TestDisconnect:
@@ -424,3 +483,13 @@ async def test_without_a_server() -> None:
         answered = await answered
     assert answered is conn
     assert (conn.status, conn.adapter.sent_body) == (200, b"a/x")
+
+
+def test_without_an_event_loop() -> None:
+    """By the test kit, which runs one where the plug needs it."""
+
+    async def app(scope: Any, receive: Any, send: Any) -> None:
+        await answer(send, (await receive())["body"])
+
+    conn = call(asgi_plug(app), make_conn("POST", "/", body=b"a"))
+    assert conn.adapter.sent_body == b"a"

@@ -214,13 +214,94 @@ class TestExtensions:
             assert response.body == b"x" * size
             assert response.get(b"content-length") == b"%d" % size
 
-    async def test_early_hints(self, serve):
+    async def test_pathsend_after_the_head_has_left(self, serve, tmp_path: Path):
+        """Between the two messages the application has waited, so that this was a stream."""
+        (tmp_path / "file").write_bytes(b"x" * 200_000)
+
+        async def app(scope: Any, receive: Any, send: Any) -> None:
+            await send(start())
+            await asyncio.sleep(0)
+            await asyncio.sleep(0)
+            await send({"type": "http.response.pathsend", "path": str(tmp_path / "file")})
+
+        client = await (await serve(app)).connect()
+        for _ in range(2):
+            response = await client.get()
+            assert response.body == b"x" * 200_000
+            assert response.get(b"transfer-encoding") == b"chunked"
+
+    async def test_pathsend_with_trailers(self, serve, tmp_path: Path):
+        (tmp_path / "file").write_bytes(b"abc")
+        server = await serve(
+            answering(
+                start(trailers=True),
+                {"type": "http.response.pathsend", "path": str(tmp_path / "file")},
+                {"type": "http.response.trailers", "headers": [(b"x-sum", b"1")]},
+            )
+        )
+        response = await (await server.connect()).get("/", "TE: trailers")
+        assert (response.body, response.trailers) == (b"abc", [(b"x-sum", b"1")])
+
+    @pytest.mark.parametrize("buffered", [True, False])
+    @pytest.mark.parametrize("whole", [True, False])
+    @pytest.mark.parametrize(
+        ("offset", "count", "position", "expected"),
+        [
+            (None, None, 0, slice(0, None)),
+            (None, 5, 3, slice(3, 8)),
+            (None, None, 100_000, slice(100_000, None)),
+            (10, 90_000, 7, slice(10, 90_010)),
+            (199_990, 50, 0, slice(199_990, None)),
+            (500_000, None, 0, slice(0, 0)),
+        ],
+    )
+    async def test_zerocopysend(
+        self, serve, tmp_path: Path, buffered, whole, offset, count, position, expected
+    ):
+        data = b"0123456789" * 20_000
+        (tmp_path / "file").write_bytes(data)
+        left: list[int] = []
+
+        async def app(scope: Any, receive: Any, send: Any) -> None:
+            assert "http.response.zerocopysend" in scope["extensions"]
+            message = {"type": "http.response.zerocopysend", "offset": offset, "count": count}
+            with open(tmp_path / "file", "rb", buffering=-1 if buffered else 0) as file:
+                file.seek(position)
+                await send(start())
+                if not whole:
+                    await send(body(b"<", True))
+                    await send({**message, "file": file.fileno(), "more_body": True})
+                    await send(body(b">"))
+                else:
+                    await send({**message, "file": file})
+                    left.append(file.tell())
+
+        client = await (await serve(app)).connect()
+        for _ in range(2):
+            response = await client.get()
+            assert response.body == (data[expected] if whole else b"<" + data[expected] + b">")
+        if whole:
+            end = position if offset is not None else position + len(data[expected])
+            assert left == [end, end]
+
+    @pytest.mark.parametrize("late", [False, True])
+    async def test_early_hints(self, serve, late):
         hint = {"type": "http.response.early_hint", "links": [b"</a.css>; rel=preload", b"</b>"]}
-        server = await serve(answering(hint, start(), body(b"x")))
+        # The specification wants them after the start.
+        server = await serve(
+            answering(start(), hint, body(b"x")) if late else answering(hint, start(), body(b"x"))
+        )
         response = await (await server.connect()).get()
         links = [(b"link", b"</a.css>; rel=preload"), (b"link", b"</b>")]
         assert response.informs == [(103, links)]
         assert response.body == b"x"
+
+    async def test_early_hints_that_are_late_are_ignored(self, serve, errors):
+        hint = {"type": "http.response.early_hint", "links": [b"</b>"]}
+        server = await serve(answering(start(), body(b"x", True), hint, body(b"y")))
+        response = await (await server.connect()).get()
+        assert (response.informs, response.body) == ([], b"xy")
+        assert errors() == []
 
     async def test_trailers(self, serve):
         server = await serve(
@@ -237,9 +318,21 @@ class TestExtensions:
         )
         client = await server.connect()
         for _ in range(2):
-            response = await client.get()
+            response = await client.get("/", "TE: gzip, Trailers")
             assert response.body == b"ab"
             assert response.trailers == [(b"x-sum", b"1"), (b"x-more", b"2")]
+            # The extension wants them sent to those alone that say so.
+            response = await client.get()
+            assert (response.body, response.trailers) == (b"ab", [])
+
+    @pytest.mark.parametrize("name", [b"content-length", b"set-cookie", b"transfer-encoding"])
+    async def test_what_is_no_trailer(self, serve, errors, name):
+        trailers = {"type": "http.response.trailers", "headers": [(name, b"1")]}
+        server = await serve(answering(start(trailers=True), body(b"ab"), trailers))
+        client = await server.connect()
+        with pytest.raises(h11.RemoteProtocolError):
+            await client.get("/", "TE: trailers")
+        assert "can't be a trailer" in errors()[0]
 
 
 class TestErrors:
@@ -332,11 +425,15 @@ class TestErrors:
         assert (await (await server.connect()).get()).status == 500
         assert any(words in line for line in errors()), errors()
 
-    async def test_sending_after_the_end(self, serve, errors):
+    async def test_what_is_sent_after_the_end_is_ignored(self, serve, errors, caplog):
+        """As the specification wants it; the log tells."""
         server = await serve(answering(start(), body(b"ok"), body(b"more")))
-        assert (await (await server.connect()).get()).body == b"ok"
-        await server.until(lambda: bool(errors()))
-        assert "after the response was complete; expected nothing more" in errors()[0]
+        client = await server.connect()
+        for _ in range(2):
+            assert (await client.get()).body == b"ok"
+        await server.until(lambda: caplog.text.count("after the response was complete") == 2)
+        assert "sent 'http.response.body' after" in caplog.text
+        assert errors() == []
 
     async def test_a_cancelled_application_is_a_500(self, serve, errors):
         async def app(scope: Any, receive: Any, send: Any) -> None:

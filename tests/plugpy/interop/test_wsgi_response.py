@@ -465,9 +465,10 @@ async def test_a_file_that_close_removes(serve_wsgi):
         wrapper.close = close
         return wrapper
 
-    response = await (await (await serve_wsgi(app)).connect()).get()
+    server = await serve_wsgi(app)
+    response = await (await server.connect()).get()
     assert len(response.body) == 500_000
-    assert not Path(removed[0].name).exists()
+    await server.until(lambda: not Path(removed[0].name).exists())
 
 
 @pytest.mark.parametrize("length", [0, 4, 100_000])
