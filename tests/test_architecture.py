@@ -13,8 +13,9 @@ MAY_IMPORT = {
     "plugpy.conn": set(),
     "plugpy.pipeline": {"conn"},
     "plugpy.router": {"conn", "pipeline"},
-    "plugpy.plugs": {"conn", "pipeline"},
-    "plugpy.http": {"conn"},
+    "plugpy.debugging": {"conn"},
+    "plugpy.plugs": {"conn", "debugging", "pipeline"},
+    "plugpy.http": {"conn", "debugging"},
     "plugpy.interop": {"conn", "http"},
     "plugpy.testing": {"conn"},
 }

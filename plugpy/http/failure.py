@@ -6,6 +6,7 @@ import traceback
 from acceptors.otp import Reason, format_reason, is_orderly
 from acceptors.otp.reports import neighbours
 from plugpy.conn import Conn, ConnError, MethodNotAllowedError, status_of
+from plugpy.conn.starting_over import start_over
 from plugpy.conn.state import UNSENT_STATES, UNSET
 from plugpy.http.blocks import phrase_of, status_line
 from plugpy.http.errors import HttpError
@@ -30,7 +31,8 @@ def answer_failure(conn: Conn, error: Exception, *, debug: bool) -> bool:
     """Log what a plug raised, and answer with the status of the error.
 
     The client is told the reason only of 4xx errors that plugpy itself raised: any other text may
-    hold secrets. Returns False when a response has begun already.
+    hold secrets. debug: the client is told everything. Returns False when a response has begun
+    already.
     """
     status = status_of(error)
     if isinstance(error, HttpError):
@@ -44,18 +46,18 @@ def answer_failure(conn: Conn, error: Exception, *, debug: bool) -> bool:
     if conn.sent:
         return False
     message = f"{status} {phrase_of(status)}"
-    if debug:
-        message += "\n\n" + "".join(traceback.format_exception(error))
-    elif isinstance(error, HttpError) or (
+    if isinstance(error, HttpError) or (
         status < 500 and isinstance(error, ConnError) and str(error)
     ):
         message += f": {error}"
     try:
-        # The headers that plugs have put stay (CORS, request id), but those of the lost body go.
-        conn.resp_headers = [
-            (name, value) for name, value in conn.resp_headers if name not in _OF_THE_BODY
-        ]
-        _answer(conn, error, status, message)
+        if debug:
+            from plugpy.debugging import answer_with_report
+
+            answer_with_report(conn, error)
+        else:
+            start_over(conn)
+            _answer(conn, error, status, message)
     except Exception:
         logger.exception("while answering a failure: a before_send callback or a header is broken")
         if conn.state not in UNSENT_STATES:
@@ -117,24 +119,7 @@ def _report_exit(conn: Conn, reason: Reason) -> None:
     )
 
 
-_OF_THE_BODY = frozenset(
-    [
-        "content-type",
-        "content-length",
-        "content-encoding",
-        "content-range",
-        "etag",
-        "last-modified",
-        "accept-ranges",
-        "transfer-encoding",
-        "location",
-        "allow",
-    ]
-)
-
-
 def _answer(conn: Conn, error: Exception, status: int, message: str) -> None:
-    conn.state = UNSET
     conn.resp_headers.append(("content-type", "text/plain; charset=utf-8"))
     if isinstance(error, MethodNotAllowedError) and error.allow:
         conn.resp_headers.append(("allow", ", ".join(error.allow)))

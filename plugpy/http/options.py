@@ -34,7 +34,7 @@ class HttpOptions:
     http                     "httptools" (llhttp, in C) or "h11": who parses request heads
     access_log               called for each finished response; None: off
     secret_key_base          what cookies are signed and encrypted with; never shown
-    debug                    error answers tell what went wrong; never in production
+    debug                    error answers show source, variables, the request; never in production
 
     max_empty_lines          16 before a request line; more: 400
     max_request_line         8,192; longer: 414. RFC 9110 section 4.1 wants targets of 8,000

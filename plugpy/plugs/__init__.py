@@ -9,6 +9,7 @@ below is loaded when it is first used.
 | CORS | which other sites' pages may use this one |
 | CSRFProtection | requests that change something must come from our own pages |
 | ConditionalGet | 304 for who has the page already |
+| Debugger | a page for developers about what plugs raise |
 | ETag | an entity tag for each dynamic answer |
 | ErrorHandler | an answer of your own to what plugs raise |
 | Head | answers HEAD by the routes of GET |
@@ -36,6 +37,7 @@ if TYPE_CHECKING:
     from plugpy.plugs.conditional_get import ConditionalGet as ConditionalGet
     from plugpy.plugs.cors import CORS as CORS
     from plugpy.plugs.csrf_protection import CSRFProtection as CSRFProtection
+    from plugpy.plugs.debugger import Debugger as Debugger
     from plugpy.plugs.error_handler import ErrorHandler as ErrorHandler
     from plugpy.plugs.etag import ETag as ETag
     from plugpy.plugs.head import Head as Head
@@ -60,6 +62,7 @@ _HOMES = {
     "CORS": "cors",
     "CSRFProtection": "csrf_protection",
     "ConditionalGet": "conditional_get",
+    "Debugger": "debugger",
     "ETag": "etag",
     "ErrorHandler": "error_handler",
     "Head": "head",

@@ -121,7 +121,7 @@ OPTIONS: Final[tuple[Option, ...]] = (
         BOOLEAN,
         False,
         "application",
-        "Error answers tell what went wrong; never in production.",
+        "Error answers show source, variables and the request; never in production.",
         "http",
     ),
     Option(
