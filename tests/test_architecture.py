@@ -16,7 +16,8 @@ MAY_IMPORT = {
     "plugpy.debugging": {"conn"},
     "plugpy.plugs": {"conn", "debugging", "pipeline"},
     "plugpy.http": {"conn", "debugging"},
-    "plugpy.interop": {"conn", "http"},
+    "plugpy.websocket": {"conn", "http"},
+    "plugpy.interop": {"conn", "http", "websocket"},
     "plugpy.testing": {"conn"},
 }
 

@@ -69,6 +69,9 @@ class Adapter(Protocol):
     def inform(self, conn: "ConnFields", status: int, headers: Sequence[tuple[str, str]]) -> bool:
         """Send an informational response (1xx). False where the protocol has none."""
 
+    # Adapters that know WebSocket have two methods more: `websocket(conn, options, settings)`
+    # returns what `conn.websocket()` does, `start_websocket(conn, accepted, receiver)` accepts it.
+
     def upgrade(self, conn: "ConnFields", protocol: str, options: Any) -> bool:
         """Take note of an upgrade that happens after the pipeline. False: not supported."""
 

@@ -49,6 +49,23 @@ class Conn(RequestSide, PartSide, ResponseSide, CookieSide, SessionSide):
             )
         return tasks
 
+    def websocket(self, options: Any = None, **settings: Any) -> Any:
+        """The WebSocket connection that the client asks for, as an async context manager.
+
+            async with conn.websocket(subprotocols=["chat"]) as ws:
+                async for message in ws:
+                    await ws.send(message)
+
+        options: a plugpy.websocket.WebSocketOptions, or its fields as keywords. Returns a
+        plugpy.websocket.WebSocket. Raises UpgradeError (400, 403 or 426) for any other request,
+        AlreadySentError, ValueError for wrong options or where there is no WebSocket.
+        """
+        self._check_unsent()
+        make = getattr(self.adapter, "websocket", None)
+        if make is None:
+            raise ValueError(f"{type(self.adapter).__name__} does not support WebSocket")
+        return make(self, options, settings)
+
     def assign(self, key: str, value: Any) -> Self:
         """Store a value for later plugs (Plug.Conn.assign/3)."""
         self.assigns[key] = value

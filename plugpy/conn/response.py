@@ -288,6 +288,11 @@ class ResponseSide(ConnFields):
         self._check_unsent()
         if not self.adapter.upgrade(self, protocol, options):
             raise ValueError(f"upgrade to {protocol!r} is not supported by this adapter")
+        return self._start_upgrade()
+
+    def _start_upgrade(self) -> Self:
+        """Status, callbacks and state of an upgrade: for adapters that upgrade at once."""
+        self._check_unsent()
         self.status = 101
         if self._before_send is not None:
             self.state = SET_UPGRADE

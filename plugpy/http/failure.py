@@ -42,7 +42,7 @@ def answer_failure(conn: Conn, error: Exception, *, debug: bool) -> bool:
     elif isinstance(error, RequestExitError):
         _report_exit(conn, error.reason)
     elif status >= 500:
-        _report_crash(conn, error)
+        report_crash(conn, error)
     if conn.sent:
         return False
     message = f"{status} {phrase_of(status)}"
@@ -69,7 +69,7 @@ def answer_failure(conn: Conn, error: Exception, *, debug: bool) -> bool:
     return True
 
 
-def _report_crash(conn: Conn, error: Exception) -> None:
+def report_crash(conn: Conn, error: Exception) -> None:
     """The crash report of a request: one log record, its attribute `report` a dict.
 
     report "crash" · request, without its query, which may hold secrets · pid and ancestors of the
@@ -123,4 +123,5 @@ def _answer(conn: Conn, error: Exception, status: int, message: str) -> None:
     conn.resp_headers.append(("content-type", "text/plain; charset=utf-8"))
     if isinstance(error, MethodNotAllowedError) and error.allow:
         conn.resp_headers.append(("allow", ", ".join(error.allow)))
+    conn.resp_headers += getattr(error, "resp_headers", ())
     conn.send_resp(status, message + "\n")

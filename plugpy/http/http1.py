@@ -31,6 +31,7 @@ from plugpy.conn import (
     PlugError,
     RequestHead,
 )
+from plugpy.conn.fields import ConnFields
 from plugpy.conn.state import CHUNKED, FILE, SENT, SET, UNSET, UPGRADED, State
 from plugpy.http.body import RequestBody
 from plugpy.http.eager import start_task
@@ -45,6 +46,7 @@ from plugpy.http.request_process import (
     RequestExitError,
     as_failure,
     request_failed,
+    request_upgraded,
     requests,
     signal_of,
 )
@@ -264,6 +266,9 @@ class Http1Connection(Http1Lifetime):
                 if out:
                     self._flush(out)
         if position < size and not self._closing:
+            if self.upgraded is not None:
+                self.upgraded.data_received(data[position:])
+                return
             self._buffer = data[position:]
             self.update_reading()
 
@@ -401,7 +406,7 @@ class Http1Connection(Http1Lifetime):
 
     def _cancelled(self, conn: Conn) -> None:
         """The Task was cancelled: by us, since the client left or time is up, or by the user."""
-        if self.transport is None:
+        if self.transport is None or (self.upgraded is not None and self.upgraded.closed):
             self._end(conn)
         else:
             self._failed(
@@ -427,9 +432,12 @@ class Http1Connection(Http1Lifetime):
                 self._end_chunks(conn)
             elif state is FILE and self._sender is not None:
                 return  # `_file_sent` ends the request
-            elif state is UPGRADED and self._upgrade is not None:
-                self._switch(conn, *self._upgrade)
-                return
+            elif state is UPGRADED:
+                if type(self._upgrade) is tuple:
+                    self._switch(conn, *self._upgrade)
+                    return
+                if not self._upgrade.closed:
+                    return  # `upgrade_ended` ends the request
         except Exception as error:
             self._failed(conn, error)
             return
@@ -449,13 +457,44 @@ class Http1Connection(Http1Lifetime):
             self._end(conn)
             self._continue()
 
-    def _switch(self, conn: Conn, protocol: str, options: Any) -> None:
+    def start_websocket(self, conn: ConnFields, accepted: Any, receiver: Any) -> None:
+        """Send the 101 now, and hand the connection over; the Task of the request goes on.
+
+        Raises BadRequestError where a body follows, ClientDisconnected.
+        """
+        if self.conn is not conn or self.transport is None:
+            raise ClientDisconnected("the client went away")
+        self._refuse_body()
+        conn.merge_resp_headers(accepted.resp_headers)
+        self._upgrade = ()
+        conn._start_upgrade()
+        self._switch(self.conn, "websocket", accepted, receiver)
+
+    def _switch(self, conn: Conn, protocol: str, agreed: Any, receiver: Any) -> None:
         """Hand the connection over to another protocol (RFC 9110 section 7.8)."""
+        transport = self.transport
+        if transport is None:
+            self._end(conn)
+            return
         head = response_head(conn, None, self.runtime.date, close=False)
         self._write(head.data[:-2] + f"connection: upgrade\r\nupgrade: {protocol}\r\n\r\n".encode())
         if self._out:
             self._flush(self._out)
-        self.runtime.options.upgrades[protocol](self, conn, options)
+        if self.runtime.options.observed:
+            self._log(conn)
+        buffer, self._buffer = self._buffer, None
+        if self._read_paused:
+            self._read_paused = False
+            transport.resume_reading()
+        upgraded = self.runtime.options.upgrades[protocol].switch(self, conn, agreed, receiver)
+        self._upgrade = upgraded
+        upgraded.start(transport)
+        if requests:
+            request_upgraded(conn, receiver.info)
+        if buffer:
+            upgraded.data_received(buffer)
+        if self._last:
+            upgraded.drain()  # it was told to while the plugs ran
 
     def _failed(self, conn: Conn, error: BaseException) -> None:
         """The application raised."""
@@ -463,7 +502,13 @@ class Http1Connection(Http1Lifetime):
             error = as_failure(conn, error)
         if requests:
             request_failed(conn, error)
-        if isinstance(error, ClientDisconnected):
+        if self.upgraded is not None:
+            if not isinstance(error, ClientDisconnected):
+                answer_failure(conn, error, debug=False)
+            self.upgraded.fail()
+            if self.upgraded.closed:
+                self._end(conn)
+        elif isinstance(error, ClientDisconnected):
             self._abort(conn)
         elif answer_failure(conn, error, debug=self.runtime.options.debug):
             self._end(conn)
@@ -480,6 +525,8 @@ class Http1Connection(Http1Lifetime):
         the client gets an answer, unless it has one already."""
         if self._task is not None:
             self._task.cancel("exit signal")
+        elif self.upgraded is not None:
+            self.upgraded.fail()
         else:
             self._abort(conn)
 

@@ -102,7 +102,7 @@ class Http1Lifetime(Http1Output):
         if time_up:
             self._time_up = ""
         self.since = self.runtime.now
-        if self.runtime.options.observed:
+        if self.runtime.options.observed and conn.state is not UPGRADED:
             self._log(conn)
         body = self._body
         if body is not None:
@@ -196,6 +196,10 @@ class Http1Lifetime(Http1Output):
         that is answered.
         """
         conn = self.conn
+        if self.upgraded is not None:
+            self._last = True
+            self.upgraded.drain()
+            return
         if conn is not None and conn.sent and not self._last and conn.state is not UPGRADED:
             # Its head has left and promised a connection that stays: the next request may be on
             # its way. The order is looked at again, and that one will be told, or none has come.
@@ -251,7 +255,10 @@ class Http1Lifetime(Http1Output):
         """The server's time to finish is over: an async handler is cancelled, and its client gets
         503. Returns whether there was one."""
         task = self._task
-        if self.conn is None or task is None or self.conn.state is UPGRADED:
+        upgraded = self.upgraded
+        if upgraded is not None and upgraded.cancel():
+            return True
+        if self.conn is None or task is None:
             return False
         self._last = True
         self._time_up = "stopping"
@@ -302,11 +309,47 @@ class Http1Lifetime(Http1Output):
         if self._sender is not None:
             self._sender.cancel()
         conn = self.conn
-        if conn is not None:
+        if conn is not None and self.upgraded is None:
             if self._task is not None:
                 self._cancel(conn, "the client went away")
             elif self._sender is None:
                 self._end(conn)
+
+    # -- after an upgrade
+
+    @property
+    def upgraded(self) -> Any:
+        """The protocol that this connection was handed over to, None while it is HTTP."""
+        conn = self.conn
+        if conn is None or conn.state is not UPGRADED or type(self._upgrade) is tuple:
+            return None
+        return self._upgrade
+
+    def upgrade_ended(self, *, linger: bool) -> None:
+        """The other protocol is over. The coroutine that serves it, if there is one, has
+        `handler_timeout` to notice; then it is cancelled, unless its route opts out."""
+        conn = self.conn
+        self._last = True
+        self._close(linger=linger)
+        if conn is None:
+            return
+        if self._task is None:
+            self._end(conn)
+        elif seconds := self._upgrade.options.handler_timeout:
+            self.runtime.loop.call_later(seconds, self._give_up, conn, self._task)
+
+    def _give_up(self, conn: Conn, task: "Future[Any]") -> None:
+        if self._task is task:
+            self._cancel(conn, "the client went away")
+
+    def note_slow(self, slow: bool) -> None:
+        """The peer takes nothing, or has caught up: for `write_timeout`."""
+        self._write_paused = slow
+
+    def abort_transport(self) -> None:
+        """End the connection at once, where it is not over."""
+        if self.transport is not None:
+            self.transport.abort()
 
     # -- deadlines
 
@@ -321,7 +364,7 @@ class Http1Lifetime(Http1Output):
         elapsed = now - self.since
         conn = self.conn
         if conn is not None:
-            self._check_request(conn, elapsed)
+            self._check_request(conn, now)
         elif self._closing:
             if elapsed > options.linger_timeout and not transport.get_write_buffer_size():
                 if transport.is_closing():
@@ -341,8 +384,11 @@ class Http1Lifetime(Http1Output):
         elif elapsed > options.keepalive_timeout:
             self._close()
 
-    def _check_request(self, conn: Conn, elapsed: float) -> None:
+    def _check_request(self, conn: Conn, now: float) -> None:
+        elapsed = now - self.since
         if conn.state is UPGRADED:
+            if self.upgraded is not None:
+                self.upgraded.check_deadlines(now)
             return
         if self._read_paused and not self._write_paused and has_left(self.transport):
             # Nobody reads, so nobody would see it.
@@ -389,6 +435,8 @@ class Http1Lifetime(Http1Output):
         """What the connection does: idle, reading, handling, writing or closing."""
         if self._closing:
             return "closing"
+        if self.upgraded is not None:
+            return str(self.upgraded.activity)
         if self.conn is not None:
             return "writing" if self.conn.sent else "handling"
         return "reading" if self._buffer is not None or not self.requests else "idle"
@@ -400,7 +448,7 @@ class Http1Lifetime(Http1Output):
         peer = self.get_peer_data()
         return {
             **super().snapshot(),
-            "protocol": "http/1.1",
+            "protocol": "http/1.1" if self.upgraded is None else "websocket",
             "peer": f"{peer.address}:{peer.port}" if peer.address else "unix",
             "activity": self.activity,
             "request": None if conn is None else f"{conn.method} {conn.request_path}",

@@ -6,7 +6,7 @@ same table for readers.
 
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, Literal, get_args
+from typing import TYPE_CHECKING, Any, Literal, Protocol, get_args
 from weakref import WeakKeyDictionary
 
 from plugpy.conn import Conn
@@ -24,6 +24,22 @@ ParserName = Literal["httptools", "h11"]
 AccessLog = Callable[[Conn, int, float], None]
 """Called once for each finished response: the conn, bytes of its body that were sent, and the
 time.perf_counter() of the request's arrival."""
+
+
+class Upgrade(Protocol):
+    """Another protocol that a connection can change to."""
+
+    def prepare(self, conn: Conn, options: Any, /) -> tuple[Any, Any]:
+        """Check the request. Returns what was agreed on, whose `resp_headers` are part of the 101,
+        and who receives what comes. Raises what the client is to be told."""
+
+    def socket(self, conn: Any, options: Any, settings: dict[str, Any], /) -> Any:
+        """What `conn.websocket()` returns: the connection as a coroutine sees it. Raises what the
+        client is to be told."""
+
+    def switch(self, connection: Any, conn: Conn, agreed: Any, receiver: Any, /) -> Any:
+        """The asyncio protocol that takes the connection over, with `start(transport)`, `drain()`,
+        `cancel() -> bool`, `fail()`, `check_deadlines(now)`, `closed`, `activity`, `receiver`."""
 
 
 @dataclass(slots=True, eq=False)
@@ -67,8 +83,7 @@ class HttpOptions:
     read_buffer              65,536 of body or of pipelined requests kept before the client is
                              held back
     head_memo                512 request heads known by heart, 0 for none (see plugpy.http.head)
-    upgrades                 protocol name -> function (connection, conn, options) that takes the
-                             connection over after the 101
+    upgrades                 protocol name -> Upgrade, which takes connections over after the 101
     """
 
     application: Application
@@ -101,7 +116,7 @@ class HttpOptions:
 
     read_buffer: int = 65_536
     head_memo: int = 512
-    upgrades: Mapping[str, Callable[[Any, Conn, Any], Any]] = field(default_factory=dict)
+    upgrades: "Mapping[str, Upgrade]" = field(default_factory=dict)
 
     def runtimes(self) -> "list[Runtime]":
         """What the connections of each listener share, where there have been any."""
@@ -117,6 +132,10 @@ class HttpOptions:
 
     tasks: Any = field(default=None, init=False, repr=False)
     """The TaskSupervisor behind `conn.tasks`; None where nobody has started one."""
+
+    restarting: bool = field(default=False, init=False, repr=False)
+    """Whether a stop is one of this process only, and another serves on: upgraded connections are
+    told (WebSocket: 1012 instead of 1001)."""
 
     observed: bool = field(default=False, init=False, repr=False)
     """Whether requests are logged or counted: else the hot path need not ask."""

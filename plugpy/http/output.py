@@ -13,6 +13,7 @@ from typing import Any
 
 from acceptors import Connection, Connections
 from plugpy.conn import (
+    BadRequestError,
     ClientDisconnected,
     Conn,
     PeerData,
@@ -222,11 +223,33 @@ class Http1Output(Connection):
         return True
 
     def upgrade(self, conn: ConnFields, protocol: str, options: Any) -> bool:
-        """Remember an upgrade for when the plugs have returned."""
-        if protocol not in self.runtime.options.upgrades:
+        """Check an upgrade, and remember it for when the plugs have returned. Raises what the
+        protocol has against it."""
+        upgrade = self.runtime.options.upgrades.get(protocol)
+        if upgrade is None or self.conn is not conn:
             return False
-        self._upgrade: tuple[str, Any] | None = (protocol, options)
+        self._refuse_body()
+        agreed, receiver = upgrade.prepare(conn, options)
+        conn.merge_resp_headers(agreed.resp_headers)
+        self._upgrade: Any = (protocol, agreed, receiver)
         return True
+
+    def websocket(self, conn: ConnFields, options: Any, settings: dict[str, Any]) -> Any:
+        """What `conn.websocket()` returns. Raises ValueError where this listener has none."""
+        upgrade = self.runtime.options.upgrades.get("websocket")
+        if upgrade is None:
+            raise ValueError("WebSocket is not supported by this listener")
+        return upgrade.socket(conn, options, settings)
+
+    def start_websocket(self, conn: ConnFields, accepted: Any, receiver: Any) -> None:
+        """Send the 101 now, and hand the connection over (plugpy.websocket). The coroutine that
+        serves the request goes on. The serving half overrides it."""
+        raise NotImplementedError
+
+    def _refuse_body(self) -> None:
+        """What follows the head of an upgrade is the new protocol's: there can be no body."""
+        if self._body is not None:
+            raise BadRequestError("a request with a body can't change the protocol")
 
     # the adapter: request body -------------------------------------------------------------------
 

@@ -11,6 +11,7 @@ a link does.
 """
 
 import asyncio
+from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, Final
 
 from acceptors.otp import (
@@ -100,6 +101,12 @@ class RequestProcess(ParentProcess):
     def snapshot(self) -> dict[str, Any]:
         """As `Process.snapshot`, with `request`."""
         return {**super().snapshot(), "request": self.label}
+
+    def _message(self, message: Any) -> None:
+        # After an upgrade there may be callbacks that messages are for (WebSocket's handle_info).
+        upgraded = self.connection.upgraded if self.connection.conn is self.conn else None
+        if upgraded is None or not self.alive or not upgraded.receiver.info(message):
+            super()._message(message)
 
     # its end -------------------------------------------------------------------------------------
 
@@ -216,6 +223,15 @@ class RequestProcess(ParentProcess):
 def reason_of(conn: Conn) -> Reason:
     """Why the process of a request that has ended without an error is over."""
     return NORMAL if conn.state is SENT else (SHUTDOWN, "closed")
+
+
+def request_upgraded(conn: Conn, take: Callable[[Any], bool]) -> None:
+    """The request goes on as another protocol: `take` is given the messages that wait, unless it
+    returns False."""
+    process = requests.get(conn)
+    mailbox = process._wiring.mailbox if process is not None and process._wiring else None
+    while mailbox and take(mailbox[0]):
+        mailbox.popleft()
 
 
 def request_ended(conn: Conn, reason: Reason = None) -> None:

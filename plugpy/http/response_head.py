@@ -51,7 +51,7 @@ def response_head(
         headers = [*headers, ("content-type", CONTENT_TYPES[kind])]
     promised: str | None = None
     lines: list[str] = []
-    has_date = False
+    has_date = upgrade = False
     for name, value in headers:
         if name in _OURS:
             if name == "content-length":
@@ -59,6 +59,7 @@ def response_head(
                 continue
             if name == "connection":
                 close = close or "close" in value.lower()
+                upgrade = upgrade or "upgrade" in value.lower()
                 continue
             if name == "transfer-encoding":
                 continue
@@ -91,6 +92,8 @@ def response_head(
         fields += b"transfer-encoding: chunked\r\n"
     else:
         close = True  # HTTP/1.0: the body ends with the connection
+    if upgrade:
+        fields += b"connection: upgrade\r\n"  # a 426 that asks for it
     if close:
         fields += b"connection: close\r\n"
     elif request.version == "1.0":

@@ -12,6 +12,7 @@ from plugpy.http.eager import EAGER, start_task
 from plugpy.interop.asgi_response import AsgiOptions, AsgiResponse
 from plugpy.interop.asgi_scope import ScopeMaker
 from plugpy.interop.asgi_types import AsgiApplication
+from plugpy.interop.asgi_websocket import serve_websocket
 from plugpy.interop.in_loop import in_loop
 from plugpy.interop.lifespan import SHUTDOWN_TIMEOUT, Lifespan, LifespanMode
 
@@ -59,13 +60,16 @@ def asgi_plug(
             loop = get_running_loop()
         except RuntimeError:
             return in_loop(plug, conn)  # a test without a server
-        response = AsgiResponse(conn, loop, options)
         # PERF: where the server calls this plug first, nobody has changed anything.
         runtime = getattr(conn.adapter, "runtime", None)
         untouched = runtime is not None and runtime.options.application is plug
+        scope = scopes.make(conn, untouched=untouched)
+        if scope["type"] == "websocket":
+            return serve_websocket(conn, options, scope)
+        response = AsgiResponse(conn, loop, options)
         if not untouched:
             response.take_body()
-        running = response.run(scopes.make(conn, untouched=untouched))
+        running = response.run(scope)
         if response.owner is not None:
             # This call runs in a context of the request's own: `self()` is the request's process.
             acting_for.set(conn)

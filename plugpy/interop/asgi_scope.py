@@ -77,7 +77,7 @@ class ScopeMaker:
         if head.authority is not None:
             headers = with_host(headers, head.authority)
         part = {
-            "type": "http",
+            "type": "websocket" if "\r\nupgrade:" in head.lower and _asks(head) else "http",
             "asgi": None,
             "http_version": head.version,
             "method": head.method,
@@ -150,6 +150,13 @@ def with_host(headers: list[tuple[bytes, bytes]], host: str) -> list[tuple[bytes
         (b"host", host.encode("latin-1")),
         *(pair for pair in headers if pair[0] != b"host"),
     ]
+
+
+def _asks(head: RequestHead) -> bool:
+    """Whether the request is one for a WebSocket connection (RFC 6455 section 4.1)."""
+    from plugpy.websocket.handshake import is_upgrade
+
+    return head.method == "GET" and head.version == "1.1" and is_upgrade(head)
 
 
 _SLOTS: dict[str, Any] = {

@@ -7,7 +7,7 @@ which owns them, to the workers. When one side dies the other sees the end of th
 |---|---|---|
 | master | `{"settings": ..., "slot": n, "start": n}` | the first line, with the listening sockets |
 | master | `{"adopt": true}` | accept from these sockets as well |
-| master | `{"drain": true}` | finish what is in flight and end |
+| master | `{"drain": true}` | finish what is in flight and end; `restarting`: others serve on |
 | worker | `{"ready": true}` | it accepts connections |
 | worker | `{"failed": text, "exit_code": n}` | it could not start, and why |
 | worker | `{"beat": n, ...}` | its event loop turns, `n` connections are open |

@@ -350,6 +350,7 @@ class Master(SupervisorProcess):
 
     def retire(self, slot: Slot, worker: WorkerProcess) -> None:
         """Stop `worker` by the spec of `slot`, while all else goes on."""
+        worker.restarting = True
         task = self._loop.create_task(
             self._shut_down(Child(slot.spec, worker)), context=self.context()
         )

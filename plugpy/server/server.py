@@ -50,6 +50,7 @@ from plugpy.server.sockets import address_error
 from plugpy.server.tasks import Tasks
 from plugpy.server.tls import CertificateWatch, certificates_of, log_warnings
 from plugpy.server.watchdog import Watchdog
+from plugpy.websocket.upgrade import UPGRADES
 
 logger = logging.getLogger("plugpy.server")
 
@@ -331,7 +332,10 @@ class Server:
             raise StartError(f"{self.settings.source('http')}: {error}") from None
         for listener in self.listeners:
             listener.http_options = HttpOptions(
-                application=listener.plug, access_log=log, **listener.settings.part("http")
+                application=listener.plug,
+                access_log=log,
+                upgrades=UPGRADES,
+                **listener.settings.part("http"),
             )
 
     def _name_listeners(self) -> list[str]:

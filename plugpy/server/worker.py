@@ -175,6 +175,9 @@ class _Serving:
             self._tasks.add(task)
             task.add_done_callback(self._tasks.discard)
         elif "drain" in message:
+            if message.get("restarting"):
+                for listener in self._server.listeners:
+                    listener.http_options.restarting = True
             self._drain()
         elif (handler := HANDLERS.get(next(iter(message), ""))) is not None:
             handler(self._server, message, descriptors)

@@ -64,6 +64,7 @@ class WorkerProcess(Process):
         "on_message",
         "over",
         "requests",
+        "restarting",
         "returncode",
         "rss",
         "settled",
@@ -118,6 +119,8 @@ class WorkerProcess(Process):
         self.rss: int | None = None
         self.over: str | None = None
         self.on_message: Callable[[WorkerProcess, Message, list[int]], None] | None = None
+        # Whether another worker serves on when this one stops.
+        self.restarting = False
         self.started = self.beaten = time.monotonic()
         self._changed = changed
         self._channel = Channel(ours, loop, self._on_channel_message, self._on_channel_close)
@@ -150,7 +153,7 @@ class WorkerProcess(Process):
             # By the channel, since a second SIGTERM would have it stop at once, and it may have had
             # one: systemd's `KillMode=control-group` sends one to every process of a service.
             self._to("draining")
-            self.send({"drain": True})
+            self.send({"drain": True, "restarting": self.restarting})
         elif self.state == "starting":
             self._to("draining")
             self._send_signal(signal.SIGTERM)

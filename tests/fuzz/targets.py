@@ -3,18 +3,22 @@
 A seam may refuse bytes with the errors it documents; any other exception is a find. Each target
 also holds the seam against something: the other parser, another way to cut the bytes, h11.
 
-To add a seam (WebSocket frames): a function here, a line in TARGETS, a few seeds in
+To add a seam: a function here, a line in TARGETS, a few seeds in
 seeds/<target>/.
 """
 
 from __future__ import annotations
 
 import re
+import sys
 from collections.abc import Callable
 from pathlib import Path
 from types import SimpleNamespace
 
 import h11
+from websockets.extensions.permessage_deflate import PerMessageDeflate
+from websockets.frames import Frame, Opcode
+from websockets.streams import StreamReader
 
 from acceptors import proxy_protocol
 from plugpy.conn import ConnError, RequestHead, cookies, query
@@ -24,8 +28,13 @@ from plugpy.http.body import ChunkedDecoder, RequestBody
 from plugpy.http.faults import find_fault, without_empty_lines
 from plugpy.http.head import METHODS, HeadMemo
 from plugpy.http.request import read_request
+from plugpy.websocket.codec import Codec
 
 HERE = Path(__file__).parent
+sys.path.append(str(HERE.parent / "plugpy/websocket"))
+
+from wire import Wire  # noqa: E402 - the connection without sockets of the tests
+
 MESSAGES = HERE.parent / "plugpy/http/corpus"
 
 OPTIONS = HttpOptions(lambda conn: conn, max_request_line=300, max_header_line=200, max_head=2000)
@@ -217,6 +226,33 @@ def proxy(data: bytes) -> None:
         assert proxy_protocol.decode(data[:end]) is None
 
 
+def websocket(data: bytes) -> None:
+    """Frames of a WebSocket client: one outcome however they are cut, and what is sent back are
+    frames of a server. The first byte says whether messages may be compressed."""
+    compressed, data = data[:1] > b"\x7f", data[1:]
+    outcomes = []
+    for step in (len(data) or 1, 1, 7):
+        extensions = (PerMessageDeflate(False, False, 12, 12),) if compressed else ()
+        wire = Wire(Codec(extensions, 500, 1000, 0))
+        for start in range(0, len(data), step):
+            wire.connection.data_received(data[start : start + step])
+            wire.run()
+        outcomes.append((wire.messages, wire.sent, wire.over))
+    assert outcomes[0] == outcomes[1] == outcomes[2], "another outcome when cut"
+    messages, sent, over = outcomes[0]
+    assert all(len(message) <= 1000 for message in messages)
+    reader = StreamReader()
+    reader.feed_data(sent)
+    frames = []
+    while reader.buffer:
+        try:
+            next(Frame.parse(reader.read_exact, mask=False))
+        except StopIteration as parsed:
+            frames.append(parsed.value)
+    assert all(frame.opcode in (Opcode.PONG, Opcode.CLOSE) for frame in frames)
+    assert sum(frame.opcode is Opcode.CLOSE for frame in frames) == (over is not None)
+
+
 TARGETS: dict[str, Callable[[bytes], None]] = {
     "head": head,
     "chunks": chunks,
@@ -224,6 +260,7 @@ TARGETS: dict[str, Callable[[bytes], None]] = {
     "query": query_string,
     "cookies": cookie_header,
     "proxy": proxy,
+    "websocket": websocket,
 }
 
 

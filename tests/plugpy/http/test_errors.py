@@ -250,35 +250,70 @@ async def test_a_sync_system_exit_is_not_swallowed(wired):
 # upgrades -----------------------------------------------------------------------------------------
 
 
+class Shout(asyncio.Protocol):
+    """A protocol of ours: it answers in capital letters. It is its own Upgrade, too."""
+
+    resp_headers = (("x-agreed", "yes"),)
+    activity = "shouting"
+    closed = False
+
+    def __init__(self) -> None:
+        self.handed: list[object] = []
+        self.asked: list[str] = []
+
+    def prepare(self, conn: Conn, options):
+        self.handed.append((conn.request_path, options))
+        return self, self
+
+    def switch(self, connection, conn: Conn, agreed, receiver):
+        return self
+
+    def start(self, transport) -> None:
+        self.transport = transport
+        transport.set_protocol(self)
+
+    def data_received(self, data: bytes) -> None:
+        self.transport.write(data.upper())
+
+    def connection_lost(self, exc) -> None:
+        self.connection.connection_lost(exc)
+
+    def check_deadlines(self, now: float) -> None:
+        self.asked.append("deadlines")
+
+    def drain(self) -> None:
+        self.asked.append("drain")
+
+    def cancel(self) -> bool:
+        self.asked.append("cancel")
+        return True
+
+
 async def test_an_upgrade_hands_the_connection_over(serve):
-    class Echo(asyncio.Protocol):
-        def __init__(self, transport) -> None:
-            self.transport = transport
-
-        def data_received(self, data: bytes) -> None:
-            self.transport.write(data.upper())
-
-    handed = []
-
-    def echo(connection, conn: Conn, options) -> None:
-        handed.append((conn.request_path, options))
-        connection.transport.set_protocol(Echo(connection.transport))
-
     def application(conn: Conn) -> Conn:
         conn.put_resp_header("x-a", "b")
-        return conn.upgrade_adapter("echo", {"depth": 1})
+        return conn.upgrade_adapter("shout", {"depth": 1})
 
-    server = await serve(application, upgrades={"echo": echo})
+    shout = Shout()
+    server = await serve(application, upgrades={"shout": shout})
     client = await server.connect()
-    fields = b"connection: upgrade\r\nupgrade: echo\r\n\r\n"
-    await client.send(b"GET /up HTTP/1.1\r\nhost: x\r\n" + fields)
+    shout.connection = server.connection
+    fields = b"connection: upgrade\r\nupgrade: shout\r\n\r\n"
+    await client.send(b"GET /up HTTP/1.1\r\nhost: x\r\n" + fields + b"early ")
     head = await client.read_until(b"\r\n\r\n")
     assert head.startswith(b"HTTP/1.1 101 Switching Protocols\r\n")
-    assert b"\r\nconnection: upgrade\r\nupgrade: echo\r\n" in head
+    assert b"\r\nconnection: upgrade\r\nupgrade: shout\r\n" in head
     assert b"\r\nx-a: b\r\n" in head
+    assert b"\r\nx-agreed: yes\r\n" in head
     await client.send(b"hello")
-    assert await client.read_until(b"HELLO") == b"HELLO"
-    assert handed == [("/up", {"depth": 1})]
+    assert await client.read_until(b"HELLO") == b"EARLY HELLO"
+    assert shout.handed == [("/up", {"depth": 1})]
+    # It is asked for all that ends a connection.
+    server.advance(10_000)
+    server.connection.drain()
+    assert server.connection.cancel("shutdown")
+    assert shout.asked == ["deadlines", "drain", "cancel"]
+    assert server.connection.activity == "shouting"
     client.close()
 
 

@@ -360,24 +360,6 @@ async def test_a_selection_is_drained(serve):
         assert not (await client.get()).closes
 
 
-async def test_an_upgraded_connection_is_not_cancelled_as_a_request(serve):
-    taken = []
-
-    def application(conn: Conn) -> Conn:
-        return conn.upgrade_adapter("echo", None)
-
-    def take(connection, conn, options):
-        taken.append(conn)
-
-    server = await serve(application, upgrades={"echo": take})
-    client = await server.connect()
-    await client.send(GET)
-    await server.until(lambda: taken != [])
-    assert server.connection.idle_since() is None
-    assert not server.connection.shed()
-    assert not server.connection.cancel("shutdown")
-
-
 # the line -------------------------------------------------------------------------------------
 
 
