@@ -12,12 +12,12 @@ MAY_IMPORT = {
     "acceptors": set(),
     "plugpy.conn": set(),
     "plugpy.pipeline": {"conn"},
-    "plugpy.router": {"conn", "pipeline"},
+    "plugpy.router": {"conn", "pipeline", "interop"},
     "plugpy.debugging": {"conn"},
     "plugpy.plugs": {"conn", "debugging", "pipeline"},
     "plugpy.http": {"conn", "debugging"},
     "plugpy.websocket": {"conn", "http"},
-    "plugpy.interop": {"conn", "http", "websocket"},
+    "plugpy.interop": {"conn", "http", "pipeline", "websocket"},
     "plugpy.testing": {"conn"},
 }
 

@@ -7,6 +7,7 @@ May be touched: everything exported below.
 from plugpy.interop.asgi import AsgiPlug, asgi_plug, is_asgi
 from plugpy.interop.errors import AsgiError, LifespanError, WsgiError
 from plugpy.interop.lifespan import Lifespan
+from plugpy.interop.started import Lifespans, lifespan_of
 from plugpy.interop.wsgi import WsgiPlug, is_wsgi, wsgi_plug
 
 __all__ = [
@@ -14,10 +15,12 @@ __all__ = [
     "AsgiPlug",
     "Lifespan",
     "LifespanError",
+    "Lifespans",
     "WsgiError",
     "WsgiPlug",
     "asgi_plug",
     "is_asgi",
     "is_wsgi",
+    "lifespan_of",
     "wsgi_plug",
 ]

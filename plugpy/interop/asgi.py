@@ -37,7 +37,7 @@ def asgi_plug(
 
     lifespan: "auto", "on" or "off", see Lifespan; the plug's attribute `lifespan` is an async
     context manager to start and stop the application with. A server does so for the application
-    that it serves; for one that is mounted in a router it is up to you.
+    that it serves and for those that are mounted in it.
     root_path: where a proxy has mounted the application, "/app". max_body: bytes of request body,
     None: as the route or the server says. shutdown_timeout: seconds that the end of background
     work, and of the application, is waited for.
@@ -81,6 +81,8 @@ def asgi_plug(
             response.started(loop.create_task(running))
         return response
 
+    # In messages, and in lists of routes, it goes by the name of its application.
+    plug.__qualname__ = getattr(app, "__qualname__", None) or type(app).__qualname__
     plug.lifespan = span  # type: ignore[attr-defined]
     return plug  # type: ignore[return-value]
 

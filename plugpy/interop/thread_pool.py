@@ -10,6 +10,7 @@ import logging
 import threading
 from collections.abc import Callable
 from queue import SimpleQueue
+from weakref import ref
 
 logger = logging.getLogger("plugpy.interop")
 
@@ -53,9 +54,9 @@ class ThreadPool:
                 self._threads = number + 1
         self._jobs.put(job)
         if grow:
-            threading.Thread(
-                target=self._work, name=f"{self.name}-{number + 1}", daemon=True
-            ).start()
+            arguments = (self._jobs, ref(self))
+            name = f"{self.name}-{number + 1}"
+            threading.Thread(target=_work, args=arguments, name=name, daemon=True).start()
 
     async def idle(self) -> None:
         """Wait until no job runs or waits."""
@@ -74,22 +75,34 @@ class ThreadPool:
         for _ in range(threads):
             self._jobs.put(None)
 
-    def _work(self) -> None:
-        get = self._jobs.get
-        while (job := get()) is not None:
-            try:
-                job()
-            except BaseException:
-                logger.exception("a job of the thread pool %s raised", self.name)
-            # Else the last request would live until the next one comes.
-            del job
-            with self._lock:
-                self._busy -= 1
-                waiters: list[tuple[asyncio.AbstractEventLoop, asyncio.Future[None]]] = []
-                if not self._busy and self._waiters:
-                    waiters, self._waiters = self._waiters, []
-            for loop, waiter in waiters:
-                loop.call_soon_threadsafe(_wake, waiter)
+    def __del__(self) -> None:
+        # An application that nobody has stopped: a test's.
+        if hasattr(self, "_lock"):
+            self.close()
+
+    def _done(self) -> None:
+        with self._lock:
+            self._busy -= 1
+            waiters: list[tuple[asyncio.AbstractEventLoop, asyncio.Future[None]]] = []
+            if not self._busy and self._waiters:
+                waiters, self._waiters = self._waiters, []
+        for loop, waiter in waiters:
+            loop.call_soon_threadsafe(_wake, waiter)
+
+
+def _work(jobs: "SimpleQueue[Job | None]", reference: "ref[ThreadPool]") -> None:
+    """What a thread does. It does not hold the pool, which ends its threads when it goes."""
+    while (job := jobs.get()) is not None:
+        try:
+            job()
+        except BaseException:
+            logger.exception("a job of a thread pool raised")
+        # Else the last request would live until the next one comes.
+        del job
+        pool = reference()
+        if pool is not None:
+            pool._done()
+        del pool
 
 
 def _wake(waiter: "asyncio.Future[None]") -> None:

@@ -71,6 +71,7 @@ def wsgi_plug(
         response.begin(context)
         return response
 
+    plug.__qualname__ = name
     plug.lifespan = WsgiLifespan(pool, shutdown_timeout=shutdown_timeout)  # type: ignore[attr-defined]
     return plug  # type: ignore[return-value]
 

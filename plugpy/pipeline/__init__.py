@@ -8,6 +8,7 @@ no base class is needed.
 
 from plugpy.conn.errors import PlugError
 from plugpy.pipeline.compiler import Application, Plug, compile_pipeline, run
+from plugpy.pipeline.parts import parts_of
 from plugpy.pipeline.pipeline import Pipeline, compiled
 from plugpy.pipeline.steps import Step, plug, wrap
 from plugpy.pipeline.threads import blocking
@@ -21,6 +22,7 @@ __all__ = [
     "blocking",
     "compile_pipeline",
     "compiled",
+    "parts_of",
     "plug",
     "run",
     "wrap",

@@ -51,6 +51,12 @@ def trusted(application: Any) -> Any:
     return application
 
 
+def with_parts(application: Any, parts: Iterable[Any]) -> Any:
+    """Let a function tell of which plugs it is made, see plugpy.pipeline.parts."""
+    application.parts = tuple(parts)
+    return application
+
+
 def compile_pipeline(
     plugs: Iterable[Any],
     *,
@@ -72,6 +78,7 @@ def compile_pipeline(
     level = log_level(log_on_halt)
     steps = [as_step(plug).made(owner) for plug in plugs]
     check_order([step.plug for step in steps])
+    parts = [step.plug for step in steps if not step.around]
     for index in range(len(steps) - 1, -1, -1):
         step = steps[index]
         if step.around:
@@ -82,7 +89,8 @@ def compile_pipeline(
                 raise TypeError(f"wrap({describe(step.plug)}) gave {plug!r}, which is not a plug")
             del steps[index:]
             steps.append(Step(plug, {}))
-    return _compile(steps, level, title, tail)
+            parts.append(plug)
+    return with_parts(_compile(steps, level, title, tail), parts)  # type: ignore[no-any-return]
 
 
 def log_level(name: str | None) -> int | None:

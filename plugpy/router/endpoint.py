@@ -30,9 +30,9 @@ Call = Callable[[Conn, Sequence[str]], Any]
 
 class Endpoint:
     """A compiled route. call: at the top; nested: below a forward, where variables of both count.
-    direct: (function, route, finish) for the static table."""
+    direct: (function, route, finish) for the static table. parts: the plugs of this route alone."""
 
-    __slots__ = ("arguments", "call", "direct", "index", "methods", "nested", "route")
+    __slots__ = ("arguments", "call", "direct", "index", "methods", "nested", "parts", "route")
 
     def __init__(
         self,
@@ -70,8 +70,10 @@ class Endpoint:
         for number, converter in arguments.converters.items():
             values[f"read{number}"] = converter.read
         apart = bool(plugs) or prepare_only
+        self.parts: tuple[Any, ...] = ()
         if apart:
             values["run"] = self._run(plugs, values, owner)
+            self.parts = values["run"].parts
         way = "prepare" if prepare_only else "run" if apart else "straight"
         self.call: Call = build(self._source(way, nested=False), "call", "route", values)
         # Made by the first request below a forward: most routers are never forwarded to.

@@ -4,7 +4,8 @@ from collections.abc import Callable, Iterable, Mapping
 from contextlib import suppress
 from typing import Any, TypeVar
 
-from plugpy.pipeline.steps import check_options, describe, did_you_mean
+from plugpy.pipeline.steps import describe, did_you_mean
+from plugpy.router.mounting import check_target_options
 from plugpy.router.pattern import Pattern, parse
 
 Function = TypeVar("Function", bound=Callable[..., Any])
@@ -126,7 +127,7 @@ class Route:
         self._mounted: dict[Route, Route] | None = None
         if to is not None:
             if self.options and not isinstance(to, str):
-                check_options(to, self.options)
+                check_target_options(to, self.options)
             self._default_name()
 
     # As a decorator -------------------------------------------------------------------------------

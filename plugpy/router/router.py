@@ -6,7 +6,7 @@ from typing import Any, ClassVar, Self
 
 from plugpy.conn.conn import Conn
 from plugpy.conn.errors import MethodNotAllowedError, NoRouteError
-from plugpy.pipeline.compiler import Application, compile_pipeline
+from plugpy.pipeline.compiler import Application, compile_pipeline, with_parts
 from plugpy.pipeline.pipeline import Pluggable
 from plugpy.pipeline.steps import Step, as_step, check_plug, find_method, make
 from plugpy.router import urls
@@ -15,6 +15,7 @@ from plugpy.router.declarations import ErrorHandler, forward_route, route
 from plugpy.router.endpoint import DISPATCH, Endpoint
 from plugpy.router.forwarding import forwarder
 from plugpy.router.matcher import Matcher
+from plugpy.router.mounting import mounted
 from plugpy.router.refusals import (
     ErrorHandlers,
     allow_header,
@@ -56,6 +57,7 @@ class Router(Pluggable):
     _errors: list[ErrorHandler]
     _matcher: Matcher | None
     _targets: dict[Route, Any]
+    _others: list[tuple[Any, Mapping[str, Any], Any]]
 
     def __new__(cls, *args: Any, **kwargs: Any) -> Self:
         self = super().__new__(cls)
@@ -67,6 +69,7 @@ class Router(Pluggable):
         ]
         self._matcher = None
         self._targets = {}
+        self._others = []
         return self
 
     def __init__(
@@ -220,7 +223,12 @@ class Router(Pluggable):
         else:
             tail = matcher.tail()
         application = compile_pipeline(steps, log_on_halt=level, title=title, owner=self, tail=tail)
-        return handlers.around(application) if handlers else application
+        served = handlers.around(application) if handlers else application
+        parts = [step.plug for step in steps if not step.around]
+        parts += self._targets.values()
+        for endpoint in matcher.endpoints:
+            parts += endpoint.parts
+        return with_parts(served, parts)  # type: ignore[no-any-return]
 
     def _check_split(self, names: list[str]) -> bool:
         """Whether match and dispatch are placed by hand."""
@@ -288,8 +296,10 @@ class Router(Pluggable):
             elif self._is_own(made, plug):
                 plug = self._bound(made, plug)
                 check_plug(plug, made.options)
-            elif not inspect.isclass(plug):
-                check_plug(plug, made.options)
+            else:
+                other = self._mounted(plug, made.options)
+                if other is not None:
+                    plug, made.options = other, {}
             target = plug(**made.options) if inspect.isclass(plug) else plug
             self._targets[made] = target
             handler = make(target, {} if inspect.isclass(plug) else made.options)
@@ -306,6 +316,17 @@ class Router(Pluggable):
             self,
             prepare_only=split,
         )
+
+    def _mounted(self, target: Any, options: Mapping[str, Any]) -> Any | None:
+        """A plug of an ASGI or WSGI application, else None. The same one where an application is
+        mounted twice: it is started once."""
+        for known, its_options, plug in self._others:
+            if known is target and its_options == options:
+                return plug
+        plug = mounted(target, options)
+        if plug is not None:
+            self._others.append((target, options, plug))
+        return plug
 
     def _is_own(self, declared: Any, function: Any) -> bool:
         """Whether a function was defined in the body of the class that declares it."""

@@ -164,6 +164,11 @@ def _interface(application: Callable[..., Any], name: str) -> Interface:
     ]
     required = [parameter for parameter in positional if parameter.default is parameter.empty]
     names = [parameter.name.strip("_") for parameter in positional]
+    if names[:1] == ["conn"] and len(required) > 1:
+        raise ApplicationError(
+            f"{name} is a plug that takes {len(required)} arguments ({', '.join(names)}); a plug "
+            "that is served takes one conn"
+        )
     if names[:3] == ["scope", "receive", "send"] or len(required) == 3:
         return "asgi"
     if names[:2] == ["environ", "start_response"] or len(required) == 2:

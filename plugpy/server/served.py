@@ -10,7 +10,7 @@ from typing import Any
 
 from acceptors.otp import ChildSpec, Process
 from plugpy.conn import Conn
-from plugpy.pipeline import compiled
+from plugpy.pipeline import compiled, parts_of
 from plugpy.server.application import Loaded
 from plugpy.server.children import APPLICATION
 from plugpy.server.errors import ApplicationError
@@ -34,20 +34,23 @@ class ServedApplication:
         except (TypeError, ValueError) as error:
             raise ApplicationError(f"{loaded.name}: {error}") from error
         self._loaded = loaded
-        self._lifespan: Any = None
         self.name: str = loaded.name
         self.id = APPLICATION if number == 1 else f"{APPLICATION}-{number}"
         self.children: Process | None = None
         self.plug: Callable[..., Any] = self._make_plug(settings)
+        self._lifespan: Any = None
+        # Of the application, or of those that are mounted in it. PERF: most need none of interop.
+        if any(hasattr(part, "lifespan") for part in parts_of(self.plug)):
+            from plugpy.interop import Lifespans
+
+            self._lifespan = Lifespans(self.plug)
 
     def _make_plug(self, settings: Settings) -> Any:
         if self._loaded.interface in ("asgi", "wsgi"):
             try:
-                plug = self._bridge(settings)
+                return self._bridge(settings)
             except TypeError as error:
                 raise ApplicationError(f"{self.name}: {error}") from error
-            self._lifespan = plug.lifespan
-            return plug
         try:
             # A wrong route or pipeline is an error of the start, not of the first request.
             return compiled(self._loaded.application)
@@ -66,7 +69,7 @@ class ServedApplication:
         )
 
     async def startup(self) -> None:
-        """Start the lifespan of an ASGI application. Raises ApplicationError."""
+        """Start the lifespans of ASGI applications. Raises ApplicationError."""
         if self._lifespan is not None:
             from plugpy.interop import LifespanError
 
@@ -76,10 +79,9 @@ class ServedApplication:
                 raise ApplicationError(str(error)) from error
 
     async def shutdown(self) -> None:
-        """End the lifespan. May be called again."""
-        lifespan, self._lifespan = self._lifespan, None
-        if lifespan is not None:
-            await lifespan.shutdown()
+        """End the lifespans. May be called again."""
+        if self._lifespan is not None:
+            await self._lifespan.shutdown()
 
     async def call_back(self, name: str) -> None:
         """Call prep_stop or stop of the application; whatever it raises, the server stops."""

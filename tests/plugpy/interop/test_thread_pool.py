@@ -86,6 +86,15 @@ async def test_who_waits_no_more_is_no_harm():
     pool.close()
 
 
+async def test_threads_end_when_nobody_holds_the_pool():
+    pool = ThreadPool(1, "test-pool")
+    seen: list[threading.Thread] = []
+    pool.submit(lambda: seen.append(threading.current_thread()))
+    await pool.idle()
+    del pool
+    assert joined(seen)
+
+
 def test_there_is_at_least_one():
     with pytest.raises(ValueError, match="at least 1, got 0"):
         ThreadPool(0, "none")

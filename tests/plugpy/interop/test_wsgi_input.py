@@ -160,7 +160,7 @@ async def test_a_body_that_is_too_large(serve_wsgi, errors, catches: bool, chunk
     else:
         client.send(b"POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 200001\r\n\r\n")
     assert (await client.response("POST")).status == 413
-    assert len(raised) == chunked
+    await server.until(lambda: len(raised) == chunked)
     assert errors() == []
 
 

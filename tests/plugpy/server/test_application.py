@@ -82,6 +82,9 @@ def broken_factory():
 def many(a, b, c, d):
     pass
 
+def plug_of_two(conn, realm):
+    pass
+
 class Nested:
     class Inner:
         plug = staticmethod(plug)
@@ -180,6 +183,7 @@ def test_what_is_no_import_string_is_wrong_usage(app_dir: Path, target: str, mes
         ("sample:Asgi2", "as an ASGI 2 application does"),
         ("sample:factory", "is it a factory.*--factory"),
         ("sample:many", "sample:many takes 4 arguments"),
+        ("sample:plug_of_two", "is a plug that takes 2 arguments"),
     ],
 )
 def test_what_can_not_be_served_says_why(app_dir: Path, target: str, message: str) -> None:
