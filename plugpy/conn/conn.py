@@ -5,6 +5,7 @@ from typing import Any, Self
 from plugpy.conn.cookie_side import CookieSide
 from plugpy.conn.errors import NoTasksError
 from plugpy.conn.part_side import PartSide
+from plugpy.conn.rendering import renderer_of
 from plugpy.conn.request import RequestSide
 from plugpy.conn.response import ResponseSide
 from plugpy.conn.session import SessionSide
@@ -85,6 +86,19 @@ class Conn(RequestSide, PartSide, ResponseSide, CookieSide, SessionSide):
         """Store several values of a library (Plug.Conn.merge_private/2)."""
         self.private.update(values)
         return self
+
+    def render(self, template: str, /, **assigns: Any) -> Self:
+        """Send what a template makes of `conn.assigns` and `assigns`; the latter win.
+
+        template: its name below the folder of the plug Templates, "pages/show.html". The
+        content-type is the one put before, else that of the name's ending; the status the one put
+        before, else 200. Raises UnfetchedError without a plug that provides templates,
+        AlreadySentError, and what the template raises.
+        """
+        renderer = renderer_of(self, template)
+        self._check_unsent()
+        content_type, text = renderer.render(self, template, assigns)
+        return self._send_as(content_type, text, None)
 
     def __repr__(self) -> str:
         # Neither headers, cookies, params nor secrets: a repr ends up in logs.

@@ -12,6 +12,7 @@ below is loaded when it is first used.
 | Debugger | a page for developers about what plugs raise |
 | ETag | an entity tag for each dynamic answer |
 | ErrorHandler | an answer of your own to what plugs raise |
+| Flash | messages for the next page that the user sees |
 | Head | answers HEAD by the routes of GET |
 | HostAllowlist | answers for its own names only |
 | Logger | two lines for each request |
@@ -26,6 +27,7 @@ below is loaded when it is first used.
 | Signature | only what a partner has signed |
 | Static | files of a folder |
 | Telemetry | an event at the start and the end of each request |
+| Templates | pages by Jinja2, `conn.render` |
 | Timeout | an end to what takes too long |
 """
 
@@ -40,6 +42,10 @@ if TYPE_CHECKING:
     from plugpy.plugs.debugger import Debugger as Debugger
     from plugpy.plugs.error_handler import ErrorHandler as ErrorHandler
     from plugpy.plugs.etag import ETag as ETag
+    from plugpy.plugs.flash import Flash as Flash
+    from plugpy.plugs.flash import clear_flash as clear_flash
+    from plugpy.plugs.flash import get_flash as get_flash
+    from plugpy.plugs.flash import put_flash as put_flash
     from plugpy.plugs.head import Head as Head
     from plugpy.plugs.host_allowlist import HostAllowlist as HostAllowlist
     from plugpy.plugs.logger import Logger as Logger
@@ -55,6 +61,8 @@ if TYPE_CHECKING:
     from plugpy.plugs.ssl import SSL as SSL
     from plugpy.plugs.static import Static as Static
     from plugpy.plugs.telemetry import Telemetry as Telemetry
+    from plugpy.plugs.templates import Templates as Templates
+    from plugpy.plugs.templates import stream_template as stream_template
     from plugpy.plugs.timeout import Timeout as Timeout
 
 _HOMES = {
@@ -65,6 +73,7 @@ _HOMES = {
     "Debugger": "debugger",
     "ETag": "etag",
     "ErrorHandler": "error_handler",
+    "Flash": "flash",
     "Head": "head",
     "HostAllowlist": "host_allowlist",
     "Logger": "logger",
@@ -79,8 +88,13 @@ _HOMES = {
     "Signature": "signature",
     "Static": "static",
     "Telemetry": "telemetry",
+    "Templates": "templates",
     "Timeout": "timeout",
+    "clear_flash": "flash",
     "current_request_id": "request_id",
+    "get_flash": "flash",
+    "put_flash": "flash",
+    "stream_template": "templates",
 }
 """Name -> the file that it lives in."""
 

@@ -3,7 +3,6 @@
 import os
 import stat
 from collections.abc import Callable, Collection, Mapping
-from mimetypes import MimeTypes
 from typing import Final, NamedTuple
 
 from plugpy.conn import Conn, InvalidPathError, decode_segment
@@ -11,6 +10,7 @@ from plugpy.conn.accept import accepted_encodings, vary_by
 from plugpy.conn.conditional import evaluate, http_date, matches, parse_http_date
 from plugpy.conn.ranges import parse_range
 from plugpy.conn.response import validate_header
+from plugpy.plugs.file_types import content_type_of
 
 ETAG_CACHE: Final = "public"
 """cache-control for files that are asked for by their name: kept, and asked about each time."""
@@ -20,29 +20,6 @@ VERSION_CACHE: Final = "public, max-age=31536000, immutable"
 
 ENCODINGS: Final = (("zstd", ".zst"), ("br", ".br"), ("gzip", ".gz"))
 """Precompressed variants, the best first: name of the coding and what the file name ends in."""
-
-TEXT_TYPES: Final = frozenset(
-    {"application/javascript", "application/json", "application/xml", "image/svg+xml"}
-)
-"""Types beside text/* whose files are UTF-8."""
-
-# Not the system's tables: the same file has the same type on every machine.
-_TYPES: Final = MimeTypes(filenames=())
-for _kind, _ending in (
-    ("application/manifest+json", ".webmanifest"),
-    ("application/wasm", ".wasm"),
-    ("font/otf", ".otf"),
-    ("font/ttf", ".ttf"),
-    ("font/woff", ".woff"),
-    ("font/woff2", ".woff2"),
-    ("image/avif", ".avif"),
-    ("image/webp", ".webp"),
-    ("image/x-icon", ".ico"),
-    ("text/javascript", ".js"),
-    ("text/javascript", ".mjs"),
-    ("text/markdown", ".md"),
-):
-    _TYPES.add_type(_kind, _ending)
 
 
 class Found(NamedTuple):
@@ -251,9 +228,7 @@ class Static:
         ending = os.path.splitext(name)[1].lower()
         kind = self._content_types.get(name) or self._content_types.get(ending)
         if kind is None:
-            kind = _TYPES.guess_type(f"x{ending}")[0] or "application/octet-stream"
-            if kind.startswith("text/") or kind in TEXT_TYPES:
-                kind += "; charset=utf-8"
+            kind = content_type_of(ending)
         conn.put_resp_header("content-type", kind)
 
     def _range_holds(self, conn: Conn, etag: str | None, modified: int) -> bool:
