@@ -25,6 +25,7 @@ below is loaded when it is first used.
 | SecureHeaders | headers that browsers protect their users by |
 | Session | what a user's requests have in common |
 | Signature | only what a partner has signed |
+| SignedURL | only URLs that were signed here |
 | Static | files of a folder |
 | Telemetry | an event at the start and the end of each request |
 | Templates | pages by Jinja2, `conn.render` |
@@ -58,6 +59,7 @@ if TYPE_CHECKING:
     from plugpy.plugs.secure_headers import SecureHeaders as SecureHeaders
     from plugpy.plugs.session import Session as Session
     from plugpy.plugs.signature import Signature as Signature
+    from plugpy.plugs.signed_url import SignedURL as SignedURL
     from plugpy.plugs.ssl import SSL as SSL
     from plugpy.plugs.static import Static as Static
     from plugpy.plugs.telemetry import Telemetry as Telemetry
@@ -86,6 +88,7 @@ _HOMES = {
     "SecureHeaders": "secure_headers",
     "Session": "session",
     "Signature": "signature",
+    "SignedURL": "signed_url",
     "Static": "static",
     "Telemetry": "telemetry",
     "Templates": "templates",
