@@ -22,6 +22,7 @@ from plugpy.conn.trailers import check_trailer_name
 from plugpy.interop.asgi_headers import AsgiHead, HeadMemo, decode_headers, put_headers
 from plugpy.interop.asgi_request import AsgiRequest
 from plugpy.interop.asgi_types import AsgiApplication, Message
+from plugpy.interop.disconnects import is_disconnect
 from plugpy.interop.errors import AsgiError
 from plugpy.interop.response_future import ResponseFuture
 from plugpy.interop.wsgi_files import file_range, move_to, position_of
@@ -135,7 +136,7 @@ class AsgiResponse(ResponseFuture):
             self.options.running.add(task)
 
     def _log_late(self, error: Exception) -> None:
-        if not isinstance(error, ClientDisconnected):
+        if not is_disconnect(error):
             conn = self.conn
             logger.error(
                 "%s %s: the ASGI application raised after its response",

@@ -17,6 +17,7 @@ from typing import Any, Final
 from plugpy.conn import ClientDisconnected, Conn
 from plugpy.conn.state import UNSET
 from plugpy.interop.asgi_headers import put_headers
+from plugpy.interop.disconnects import is_disconnect
 from plugpy.interop.response_future import ResponseFuture
 from plugpy.interop.thread_pool import ThreadPool
 from plugpy.interop.wsgi_call import WsgiCall
@@ -180,7 +181,7 @@ class WsgiResponse(ResponseFuture):
     def fail(self, error: Exception) -> None:
         """The application raised."""
         if self.done():
-            if not isinstance(error, ClientDisconnected):
+            if not is_disconnect(error):
                 logger.error(
                     "%s %s: the WSGI application raised after its response",
                     self.conn.method,
