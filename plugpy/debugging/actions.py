@@ -2,7 +2,8 @@
 
 A button of the page holds a token: the function by its name, its arguments, an end, all of it
 signed. So only what an exception of this application has offered can be called, and only by who
-has seen its page.
+has seen its page. A site whose name is made to lead to this machine (DNS rebinding) would see it
+too, so there are buttons on hosts only whose name no other site can have.
 """
 
 import base64
@@ -10,15 +11,16 @@ import binascii
 import hashlib
 import hmac
 import importlib
+import ipaddress
 import json
 import secrets
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Collection, Iterator
 from dataclasses import dataclass
 from typing import Any, Final
 
 from plugpy.conn import Conn, ConnError
-from plugpy.conn.crypto import KeyGenerator
+from plugpy.conn.crypto import MIN_SECRET_LENGTH, KeyGenerator
 
 PATH: Final = ("__plug__", "debugger", "action")
 """Where the buttons are sent, below the path that leads to the plug."""
@@ -70,13 +72,14 @@ class Button:
     last_path: str
 
 
-def buttons(conn: Conn, error: BaseException) -> Iterator[Button]:
-    """The buttons of the actions that `error` offers; none where its `actions` is no such method.
+def buttons(conn: Conn, error: BaseException, hosts: Collection[str]) -> Iterator[Button]:
+    """The buttons of the actions that `error` offers; none where its `actions` is no such method,
+    and on other hosts.
 
     What `actions` raises comes out of here.
     """
     offer = getattr(error, "actions", None)
-    if not callable(offer):
+    if not callable(offer) or not is_known_host(conn, hosts):
         return
     for action in list(offer())[:MOST_ACTIONS]:
         if isinstance(action, Action):
@@ -96,6 +99,22 @@ def is_action(conn: Conn) -> bool:
         and conn.request_path.endswith("/" + "/".join(PATH))
         and tuple(conn.path_info) == PATH
     )
+
+
+def is_known_host(conn: Conn, hosts: Collection[str]) -> bool:
+    """Whether the request is for this machine by a name of its own: localhost, an address, or one
+    of `hosts`, lower case."""
+    try:
+        host = conn.host
+    except ConnError:
+        return False
+    if host in hosts or host == "localhost" or host.endswith(".localhost"):
+        return True
+    try:
+        ipaddress.ip_address(host.strip("[]"))
+    except ValueError:
+        return False
+    return True
 
 
 def opened(conn: Conn, token: str) -> tuple[Callable[..., Any], list[Any]]:
@@ -127,8 +146,8 @@ def _seal(conn: Conn, action: Action) -> str:
 def _signature(conn: Conn, payload: str) -> bytes:
     # The server's secret, so that each worker knows the buttons of the others; a process of its
     # own has one of its own.
-    secret = conn.secret_key_base
-    key = KeyGenerator.generate(_OWN_SECRET if secret is None else secret, _SALT)
+    secret = conn.secret_key_base or b""
+    key = KeyGenerator.generate(secret if len(secret) >= MIN_SECRET_LENGTH else _OWN_SECRET, _SALT)
     digest = hmac.digest(key, payload.encode("utf-8", "replace"), hashlib.sha256)
     return base64.urlsafe_b64encode(digest)
 

@@ -1,7 +1,7 @@
 """The answer to a failure while developing: in the format that the client asks for."""
 
 import secrets
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -23,7 +23,8 @@ Banner = Callable[[Conn, int, Exception], Any]
 
 @dataclass(frozen=True, slots=True)
 class Appearance:
-    """What a report shows, and how. editor None: that of PLUG_EDITOR."""
+    """What a report shows, and how. editor None: that of PLUG_EDITOR. action_hosts: hosts beside
+    this machine's own names on which actions are offered; None: they are not."""
 
     redaction: Redaction = PLAIN
     root: str | None = None
@@ -31,7 +32,7 @@ class Appearance:
     style: Style = field(default_factory=Style)
     banner: Banner | None = None
     editor: str | None = None
-    takes_actions: bool = False
+    action_hosts: Collection[str] | None = None
 
 
 PLAIN_APPEARANCE = Appearance()
@@ -56,7 +57,8 @@ def answer_with_report(
     nonce = secrets.token_urlsafe(16)
     body: str | bytes
     if kind == "html":
-        offered: list[Button] = list(buttons(conn, error)) if appearance.takes_actions else []
+        hosts = appearance.action_hosts
+        offered: list[Button] = [] if hosts is None else list(buttons(conn, error, hosts))
         banner = appearance.banner(conn, made.status, error) if appearance.banner else None
         editor = appearance.editor or editor_of_environment()
         content_type = "text/html; charset=utf-8"

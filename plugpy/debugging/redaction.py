@@ -43,10 +43,16 @@ WHOLE: Final = frozenset({"auth", "dsn", "key", "otp", "pass", "pin", "salt", "s
 
 _APART: Final = re.compile(r"[^a-z0-9]")
 
-# `name=value`, `name: value` and `"name": "value"` in any text: URLs, forms, JSON, reprs. A value
-# in quotes goes on to the quote that ends it, another to what can't be part of it.
-_PAIR: Final = re.compile(
-    r"""([\w.%\[\]-]{1,100})(\\?["']?\s{0,4}[=:]\s{0,4})(\\+["'].*?(?:\\+["']|$)|b?"(?:[^"\\]|\\.)*"?|b?'(?:[^'\\]|\\.)*'?|[^\s&;,"'(){}<>]+)""",
+# `name=value`, `name: value`, `"name": "value"` and `("name", "value")` in any text: URLs, forms,
+# JSON, reprs. PERF: a name starts at one place only and is never given back letter by letter: the
+# time is linear.
+_NAME: Final = re.compile(
+    r"""(?<![\w.%\[\]-])([\w.%\[\]-]++)"""
+    r"""(?:\\?["']?\s{0,4}[=:]+\s{0,4}|\\?["'],\s{0,4}(?=b?\\?["']))"""
+)
+# A value in quotes goes on to the quote that ends it, another to what can't be part of it.
+_VALUE: Final = re.compile(
+    r"""\\+["'].*?(?:\\+["']|$)|b?"(?:[^"\\]|\\.)*"?|b?'(?:[^'\\]|\\.)*'?|[^\s&;,"'(){}<>]+""",
     re.DOTALL,
 )
 _SCHEME: Final = re.compile(r"\b((?:basic|bearer|digest|negotiate)\s+)[\w.~+/=-]+", re.IGNORECASE)
@@ -89,13 +95,17 @@ class Redaction:
         """
         text = _USERINFO.sub(rf"\g<1>{HIDDEN}", text)
         text = _SCHEME.sub(rf"\g<1>{HIDDEN}", text)
-        return _PAIR.sub(self._pair, text)
-
-    def _pair(self, match: re.Match[str]) -> str:
-        name, between, value = match.groups()
-        if value.startswith("//"):  # the scheme of a URL is no name
-            return f"{name}{between}{self.text(value)}"
-        return f"{name}{between}{HIDDEN}" if self.hides(_decoded(name)) else match[0]
+        pieces = []
+        position = 0
+        while match := _NAME.search(text, position):
+            end = match.end()
+            pieces.append(text[position:end])
+            position = end
+            if self.hides(_decoded(match[1])) and (value := _VALUE.match(text, end)):
+                pieces.append(HIDDEN)
+                position = value.end()
+        pieces.append(text[position:])
+        return "".join(pieces)
 
 
 def _plain(name: str) -> str:

@@ -7,7 +7,7 @@ from typing import Any
 
 from plugpy.conn import ClientDisconnected, Conn, MethodNotAllowedError, NoRouteError
 from plugpy.conn.query import decode
-from plugpy.debugging.actions import InvalidActionError, is_action, opened
+from plugpy.debugging.actions import InvalidActionError, is_action, is_known_host, opened
 from plugpy.debugging.answering import Appearance, Banner, answer_with_report
 from plugpy.debugging.editor import checked_editor
 from plugpy.debugging.redaction import Redaction
@@ -33,6 +33,7 @@ class Debugger:
                     browser asks for)
       banner        function (conn, status, error) -> what stands above the frames: text, or HTML
                     where it has `__html__`
+      hosts         further hosts, beside localhost and addresses, on which there are buttons; ()
 
     For development only: it shows source and variables to whoever can cause an error. Nothing
     turns it on but the one who declares it, so declare it under a condition, around the plugs that
@@ -49,7 +50,8 @@ class Debugger:
     go through: they are answers of a router, or nobody is left to be answered.
 
     An exception with a method `actions` offers buttons, see plugpy.debugging.Action. They are sent
-    to /__plug__/debugger/action, signed, and work for an hour.
+    to /__plug__/debugger/action, signed, and work for an hour, on this machine's own names and
+    `hosts` only: another site's name may be made to lead here.
 
     >>> from plugpy.pipeline import Pipeline, wrap
     >>> from plugpy.testing import conn
@@ -63,7 +65,7 @@ class Debugger:
     500 True
     """
 
-    __slots__ = ("_appearance", "_inner", "checks_plugs")
+    __slots__ = ("_appearance", "_hosts", "_inner", "checks_plugs")
     runs_after = ("ErrorHandler",)
 
     def __init__(
@@ -76,12 +78,16 @@ class Debugger:
         editor: str | None = None,
         style: Mapping[str, object] | None = None,
         banner: Banner | None = None,
+        hosts: Collection[str] = (),
     ) -> None:
         if not callable(inner):
             raise TypeError("Debugger goes around plugs: declare it by wrap(Debugger)")
         if banner is not None and not callable(banner):
             raise TypeError(f"banner is a function (conn, status, error), got {banner!r}")
+        if isinstance(hosts, str):
+            raise ValueError("hosts takes a list of names, not one name")
         self._inner = inner
+        self._hosts = frozenset(host.lower() for host in hosts)
         self._appearance = Appearance(
             redaction=Redaction(secrets),
             root=None if root is None else os.fspath(root),
@@ -89,7 +95,7 @@ class Debugger:
             style=as_style(style),
             banner=banner,
             editor=None if editor is None else checked_editor(editor),
-            takes_actions=True,
+            action_hosts=self._hosts,
         )
         trusted(self)
 
@@ -118,7 +124,9 @@ class Debugger:
             logger.exception("the page about %s could not be sent", type(error).__name__)
 
     async def _act(self, conn: Conn) -> Conn:
-        if "cross-site" in conn.get_req_header("sec-fetch-site"):
+        if "cross-site" in conn.get_req_header("sec-fetch-site") or not is_known_host(
+            conn, self._hosts
+        ):
             raise InvalidActionError()
         form = decode((await conn.body(LONGEST_FORM)).decode("latin-1"))
         token, back = form.get("token"), form.get("last_path")

@@ -112,6 +112,11 @@ def test_names_of_ones_own():
         "Bearer hunter2",
         "Basic hunter2==",
         "password = 'hunter2 and more hunter2'",
+        "error: password=hunter2",
+        "a=b=token=hunter2=hunter2",
+        "token==hunter2",
+        "x-api-key: a=hunter2",
+        "Headers([('authorization', 'hunter2'), (b'cookie', b'hunter2')])",
         'secret: "a \\" hunter2"',
     ],
     ids=repr,
@@ -132,6 +137,20 @@ def test_what_is_no_secret_is_shown():
 
 
 def test_showing_has_an_end():
+    wide = [[[[[0] * 50] * 50] * 50] * 50] * 50
+    assert len(show(wide, PLAIN)) < MOST_CHARACTERS + 100
+    deep = {n: {m: [0] * 50 for m in range(50)} for n in range(50)}
+    assert len(show(deep, PLAIN)) < MOST_CHARACTERS + 100
+
+    class Long:
+        shown = 0
+
+        def __repr__(self):
+            Long.shown += 1
+            return "x" * 1000
+
+    show([Long() for _ in range(50)], PLAIN)
+    assert Long.shown < 5
     endless: list[object] = []
     endless.append(endless)
     assert "..." in show(endless, PLAIN)

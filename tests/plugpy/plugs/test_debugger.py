@@ -13,6 +13,7 @@ from html.parser import HTMLParser
 import pytest
 
 from plugpy.conn import BadRequestError, ClientDisconnected, NoRouteError
+from plugpy.conn.query import encode
 from plugpy.debugging import Action
 from plugpy.debugging import actions as actions_module
 from plugpy.pipeline import Pipeline, wrap
@@ -391,6 +392,7 @@ def test_style_and_banner():
         ({"style": {"primry": "red"}}, "style has no primry"),
         ({"editor": "javascript:alert(1)"}, "editor is a link"),
         ({"secrets": "name"}, "list of names"),
+        ({"hosts": "name"}, "list of names"),
     ],
 )
 def test_wrong_options(options, said):
@@ -432,11 +434,11 @@ class BrokenError(Exception):
         return self._actions
 
 
-def form_of(*actions, method="GET", **options):
+def form_of(*actions, method="GET", host="localhost:4000", **options):
     page = text(
         answered(
             raising(BrokenError(*actions)),
-            conn(method, "/notes/7", headers=HTML, **options),
+            conn(method, "/notes/7", headers={**HTML, "host": host}, **options),
             error=BrokenError,
         )
     )
@@ -445,11 +447,10 @@ def form_of(*actions, method="GET", **options):
     return path, fields
 
 
-def press(path, fields, *, headers=(), **options):
-    from plugpy.conn.query import encode
-
+def press(path, fields, *, headers=None, hosts=(), **options):
+    headers = {"host": "localhost:4000", **(headers or {})}
     request = conn("POST", path, body=encode(fields), headers=headers, **options)
-    return call(Pipeline([wrap(Debugger), crash]), request)
+    return call(Pipeline([wrap(Debugger, hosts=hosts), crash]), request)
 
 
 @pytest.fixture(autouse=True)
@@ -458,7 +459,7 @@ def _nothing_done():
 
 
 @pytest.mark.parametrize("function", [repair, repair_later])
-@pytest.mark.parametrize("secret", [None, "x" * 64])
+@pytest.mark.parametrize("secret", [None, "x" * 64, "short"])
 def test_a_button_calls_its_function(function, secret):
     path, fields = form_of(Action("Repair", function, "x<y"), secret_key_base=secret)
     assert path == "/__plug__/debugger/action"
@@ -477,14 +478,13 @@ def test_a_button_below_a_forward():
     inner.get("/x", raising(BrokenError(Action("Repair", repair, "x"))))
     outer = Router()
     outer.forward("/inner", inner)
-    sent = conn("GET", "/inner/x", headers=HTML)
+    sent = conn("GET", "/inner/x", headers={**HTML, "host": "localhost"})
     with pytest.raises(BrokenError):
         call(outer, sent)
     assert 'action="/inner/__plug__/debugger/action"' in text(sent)
     fields = dict(re.findall(r'name="(\w+)" value="([^"]*)"', text(sent)))
-    from plugpy.conn.query import encode
-
-    call(outer, conn("POST", "/inner/__plug__/debugger/action", body=encode(fields)))
+    local = {"host": "localhost"}
+    call(outer, conn("POST", "/inner/__plug__/debugger/action", encode(fields), local))
     assert done == ["x"]
 
 
@@ -511,6 +511,38 @@ def test_a_button_that_was_changed_does_nothing(monkeypatch):
     with pytest.raises(actions_module.InvalidActionError):
         press(path, fields)
     assert done == []
+
+
+@pytest.mark.parametrize(
+    "host", ["evil.example", "localhost.evil.example", "127.0.0.1.evil", "a:b"]
+)
+def test_another_name_that_leads_here_gets_no_button(host):
+    """DNS rebinding: the page of another site is taken for one of this machine."""
+    with pytest.raises(ValueError, match="not enough values"):
+        form_of(Action("Repair", repair, "x"), host=host)
+    path, fields = form_of(Action("Repair", repair, "x"))
+    with pytest.raises(actions_module.InvalidActionError):
+        press(path, fields, headers={"host": host})
+    assert done == []
+
+
+@pytest.mark.parametrize(
+    "host", ["localhost", "app.localhost:4000", "127.0.0.1:4000", "[::1]:4000", "192.168.1.7"]
+)
+def test_names_of_this_machine(host):
+    path, fields = form_of(Action("Repair", repair, "x"), host=host)
+    press(path, fields, headers={"host": host})
+    assert done == ["x"]
+
+
+def test_further_hosts():
+    path, fields = form_of(Action("Repair", repair, "x"))
+    press(path, fields, headers={"host": "Dev.Example"}, hosts=["dev.example"])
+    assert done == ["x"]
+    error = BrokenError(Action("Repair", repair, "x"))
+    request = conn("GET", "/", headers={**HTML, "host": "dev.example"})
+    sent = answered(raising(error), request, error=BrokenError, hosts=["dev.example"])
+    assert "Repair</button>" in text(sent)
 
 
 @pytest.mark.parametrize(
