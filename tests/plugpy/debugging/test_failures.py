@@ -137,6 +137,19 @@ def test_variables_are_shown_without_secrets_or_not_at_all():
     assert frame.variables == ()
 
 
+def test_the_source_is_that_of_now(tmp_path):
+    file = tmp_path / "changing.py"
+    for text in ("1 // 0  # first", "1 // 0  # second, longer"):
+        file.write_text(text)
+        frame = gathered(exec, compile(text, str(file), "exec"), {}).failures[0].frames[0]
+        assert [line.text for line in frame.source] == [text]
+
+
+def test_names_of_python_are_left_out():
+    frame = gathered(exec, "x = 1; 1 // 0", {"__secret__": 1}).failures[0].frames[0]
+    assert dict(frame.variables) == {"x": "1"}
+
+
 def test_a_recursion_is_cut_in_the_middle():
     failure = gathered(recursion, 500).failures[0]
     assert len(failure.frames) == MOST_FRAMES

@@ -7,7 +7,7 @@ import shutil
 
 import pytest
 
-from plugpy.conn import BadRequestError, Conn
+from plugpy.conn import BadRequestError, Conn, MethodNotAllowedError
 from plugpy.pipeline import Pipeline, wrap
 from plugpy.plugs import Debugger
 
@@ -68,6 +68,16 @@ async def test_what_is_no_fault_of_the_server_is_shown_and_not_logged(serve, cap
     assert response.status == 400
     assert b"say please" in response.body
     assert caplog.records == []
+
+
+async def test_a_405_says_what_is_allowed(serve):
+    def application(conn: Conn) -> Conn:
+        raise MethodNotAllowedError("no", allow=("GET", "HEAD"))
+
+    server = await serve(**by_server(application))
+    client = await server.connect()
+    response = await client.get("/", "accept: text/html")
+    assert (response.status, response.get("allow")) == (405, "GET, HEAD")
 
 
 async def test_what_only_the_server_sees(serve):

@@ -96,6 +96,7 @@ def test_the_format_is_what_the_client_accepts(plug, accept, kind):
     assert sent.status == 500
     assert sent.get_resp_header("content-type") == [kind]
     assert sent.get_resp_header("cache-control") == ["no-store"]
+    assert sent.get_resp_header("x-content-type-options") == ["nosniff"]
     assert "RuntimeError" in text(sent)
     assert "number 7" in text(sent)
     assert WORD not in text(sent)
@@ -560,6 +561,13 @@ def test_a_button_that_fails_shows_its_page():
     path, fields = form_of(Action("Repair", fails_too))
     with pytest.raises(ZeroDivisionError):
         press(path, fields)
+
+
+def test_there_are_not_endless_buttons():
+    error = BrokenError(*[Action("Repair", repair, "x")] * 50, "no action")
+    request = conn("GET", "/", headers={**HTML, "host": "localhost"})
+    page = text(answered(raising(error), request, error=BrokenError))
+    assert page.count("Repair</button>") == actions_module.MOST_ACTIONS
 
 
 def test_other_requests_to_the_path_reach_the_application():

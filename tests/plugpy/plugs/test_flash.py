@@ -143,11 +143,9 @@ def test_a_session_that_is_not_fetched_yet_is():
 
 
 def test_twice_is_once():
-    browser = Browser()
-    browser.plugs.append(Flash())
-    browser(save)
-    assert browser(page) == {"info": "Saved."}
-    assert browser(page) == {}
+    ready = Pipeline(Browser().plugs)(conn("GET", "/"))
+    put_flash(ready, "info", "Saved.")
+    assert get_flash(Flash()(ready)) == {"info": "Saved."}
 
 
 @pytest.mark.parametrize("kept", ["text", ["list"], 7])

@@ -210,7 +210,7 @@ def test_a_page_in_chunks():
     asyncio.run(stream_template(ready, "a.html", numbers=range(100)))
     assert (ready.status, ready.state) == (203, "chunked")
     assert ready.get_resp_header("content-type") == ["text/html; charset=utf-8"]
-    assert len(ready.adapter.chunks) > 1
+    assert 1 < len(ready.adapter.chunks) < 20  # not one for each part of the template
     numbers = ",".join(map(str, range(100)))
     assert ready.adapter.sent_body.decode() == f"{numbers},{ESCAPED}"
 
