@@ -59,6 +59,7 @@ class ServedApplication:
 
     def _bridge(self, settings: Settings) -> Any:
         from plugpy.interop import asgi_plug, wsgi_plug
+        from plugpy.interop.lifespan import SHUTDOWN_TIMEOUT
 
         if self._loaded.interface == "asgi":
             return asgi_plug(self._loaded.application)
@@ -66,6 +67,8 @@ class ServedApplication:
             self._loaded.application,
             threads=settings["threads"],
             multiprocess=settings["workers"] != 1,
+            # Their connections have had that time already.
+            shutdown_timeout=min(SHUTDOWN_TIMEOUT, float(settings["shutdown_timeout"])),
         )
 
     async def startup(self) -> None:

@@ -3,6 +3,7 @@
 import json
 import logging
 import re
+import typing
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -26,7 +27,7 @@ pytestmark = [
     ),
 ]
 
-FILE = Path(__file__).parent / "apps" / "data" / "file.txt"
+FILE = Path(typing.__file__)
 
 
 def test_get(example: Any) -> None:

@@ -3,6 +3,7 @@
 import asyncio
 import json
 import threading
+import typing
 from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 
@@ -30,6 +31,9 @@ settings.configure(
     MIDDLEWARE=["django.middleware.common.CommonMiddleware"],
 )
 django.setup()
+
+# Something of 100 KB that is there everywhere.
+FILE = Path(typing.__file__)
 
 seen = {"bytes": 0}
 done: list[str] = []
@@ -112,7 +116,7 @@ def large(request: HttpRequest) -> HttpResponseBase:
 
 
 def file(request: HttpRequest) -> HttpResponseBase:
-    return FileResponse((Path(__file__).parent / "data" / "file.txt").open("rb"))
+    return FileResponse(FILE.open("rb"))
 
 
 def work_done(request: HttpRequest) -> HttpResponseBase:

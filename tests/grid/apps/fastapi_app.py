@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+import typing
 from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Annotated, Any
@@ -25,6 +26,9 @@ from fastapi.responses import (
     StreamingResponse,
 )
 from pydantic import BaseModel
+
+# Something of 100 KB that is there everywhere.
+FILE = Path(typing.__file__)
 
 events: list[str] = []
 seen = {"bytes": 0}
@@ -126,7 +130,7 @@ def large() -> Response:
 
 @application.get("/file")
 async def file() -> FileResponse:
-    return FileResponse(Path(__file__).parent / "data" / "file.txt")
+    return FileResponse(FILE)
 
 
 @application.get("/state", response_class=PlainTextResponse)

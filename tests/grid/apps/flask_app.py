@@ -1,11 +1,15 @@
 """The example of the grid in Flask."""
 
 import threading
+import typing
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 from flask import Flask, Response, jsonify, redirect, request, send_file, url_for
+
+# Something of 100 KB that is there everywhere.
+FILE = Path(typing.__file__)
 
 seen = {"bytes": 0}
 done: list[str] = []
@@ -100,7 +104,7 @@ def large() -> bytes:
 
 @application.get("/file")
 def file() -> Response:
-    return send_file(Path(__file__).parent / "data" / "file.txt")
+    return send_file(FILE)
 
 
 @application.get("/background")

@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+import typing
 from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Annotated, Any
@@ -23,6 +24,9 @@ from litestar.enums import HttpMethod, RequestEncodingType
 from litestar.exceptions import WebSocketDisconnect
 from litestar.params import Body, JSONBody
 from litestar.response import File, Redirect, Stream
+
+# Something of 100 KB that is there everywhere.
+FILE = Path(typing.__file__)
 
 events: list[str] = []
 seen = {"bytes": 0}
@@ -120,7 +124,7 @@ def large() -> bytes:
 
 @get("/file")
 async def file() -> File:
-    return File(Path(__file__).parent / "data" / "file.txt")
+    return File(FILE)
 
 
 @get("/state", media_type=MediaType.TEXT)

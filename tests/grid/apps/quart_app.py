@@ -1,6 +1,7 @@
 """The example of the grid in Quart."""
 
 import asyncio
+import typing
 from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
@@ -15,6 +16,9 @@ from quart import (
     url_for,
     websocket,
 )
+
+# Something of 100 KB that is there everywhere.
+FILE = Path(typing.__file__)
 
 events: list[str] = []
 seen = {"bytes": 0}
@@ -115,7 +119,7 @@ async def large() -> bytes:
 
 @application.get("/file")
 async def file() -> Response:
-    return await send_file(Path(__file__).parent / "data" / "file.txt")
+    return await send_file(FILE)
 
 
 @application.get("/state")

@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+import typing
 from collections.abc import AsyncIterator
 from pathlib import Path
 
@@ -18,6 +19,9 @@ from starlette.responses import (
 )
 from starlette.routing import Route, WebSocketRoute
 from starlette.websockets import WebSocket
+
+# Something of 100 KB that is there everywhere.
+FILE = Path(typing.__file__)
 
 events: list[str] = []
 seen = {"bytes": 0}
@@ -103,7 +107,7 @@ async def large(request: Request) -> Response:
 
 
 async def file(request: Request) -> Response:
-    return FileResponse(Path(__file__).parent / "data" / "file.txt")
+    return FileResponse(FILE)
 
 
 async def state(request: Request) -> Response:

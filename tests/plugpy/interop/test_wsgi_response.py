@@ -626,3 +626,16 @@ async def test_a_class_whose_instances_are_bodies(serve_wsgi):
             yield b"from a class"
 
     assert (await (await (await serve_wsgi(App)).connect()).get()).body == b"from a class"
+
+
+async def test_a_client_that_takes_nothing_is_reset_and_its_thread_is_free(serve_wsgi, errors):
+    body = Body(iter(lambda: b"x" * 10_000, b""))
+    server = await serve_wsgi(returning(body), threads=1, write_timeout=5.0)
+    client = await server.connect(slow=True)
+    client.send(b"GET / HTTP/1.1\r\nHost: a\r\n\r\n")
+    await server.until(lambda: bool(server.connections and server.connections[0]._write_paused))
+    for _ in range(7):
+        server.advance(1)
+    await body.wait_closed()
+    assert server.connections[0].transport is None
+    assert errors() == []

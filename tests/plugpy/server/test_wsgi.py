@@ -88,3 +88,54 @@ async def test_a_thread_that_works_on_is_waited_for_and_then_left(
     assert "1 requests of the WSGI application did not end within 0.01 s" in caplog.text
     go.set()
     await asyncio.wrap_future(ended)
+
+
+async def test_a_request_in_flight_is_finished_when_the_server_stops() -> None:
+    go = threading.Event()
+    called = threading.Event()
+
+    def app(environ: Any, start_response: Any) -> Any:
+        called.set()
+        assert go.wait(10)
+        start_response("200 OK", [])
+        yield b"one "
+        yield b"two"
+
+    server = Server(app, port=0, access_log=False)
+    await server.start()
+    reader, writer = await asyncio.open_connection(*server.address)
+    writer.write(b"GET / HTTP/1.1\r\nhost: a\r\n\r\n")
+    await asyncio.to_thread(called.wait, 10)
+    stopping = asyncio.ensure_future(server.stop())
+    await asyncio.sleep(0)
+    assert not stopping.done()
+    go.set()
+    answer = await reader.read()
+    assert answer.startswith(b"HTTP/1.1 200 ")
+    assert b"one" in answer
+    assert answer.endswith(b"0\r\n\r\n")
+    writer.close()
+    await stopping
+
+
+async def test_a_served_application_that_never_returns_is_left_behind(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    """After the time that its connection had."""
+    go = threading.Event()
+    called = threading.Event()
+
+    def app(environ: Any, start_response: Any) -> Any:
+        called.set()
+        go.wait(10)
+        return []
+
+    server = Server(app, port=0, access_log=False, shutdown_timeout=0.01)
+    await server.start()
+    _, writer = await asyncio.open_connection(*server.address)
+    writer.write(b"GET / HTTP/1.1\r\nhost: a\r\n\r\n")
+    await asyncio.to_thread(called.wait, 10)
+    await server.stop()
+    writer.close()
+    assert "did not end within 0.01 s: left behind" in caplog.text
+    go.set()
