@@ -1,11 +1,13 @@
 """Errors of a Conn, each with the HTTP `status` that it is answered with when nobody rescues it.
 
 One table of classes (Plug.Conn.*Error, Plug.Parsers.*Error, Plug.Router.*Error). An exception of
-any other kind may carry an integer `status` attribute too; without one it is a 500
+any other kind may carry a `status` attribute too, a number or a name; without one it is a 500
 (Plug.Exception).
 """
 
 from typing import Any
+
+from plugpy.conn.status import code
 
 
 class ConnError(Exception):
@@ -114,11 +116,17 @@ class ClientDisconnected(ConnError, ConnectionError):  # noqa: N818 - an event m
 
 
 def status_of(error: BaseException) -> int:
-    """The HTTP status that `error` is answered with: its int `status` in 400..599, else 500.
+    """The HTTP status that `error` is answered with: its `status`, in 400..599 or the name of such
+    a one ("not_found"), else 500.
 
     Source: Plug.Exception.status/1.
     """
     status: Any = getattr(error, "status", None)
+    if isinstance(status, str):
+        try:
+            status = code(status)
+        except ValueError:  # it means something else by it
+            return 500
     if isinstance(status, int) and 400 <= status <= 599:
         return int(status)
     return 500

@@ -101,7 +101,7 @@ def log_level(name: str | None) -> int | None:
         return LEVELS[name]
     except (KeyError, TypeError):
         raise ValueError(
-            f"log_on_halt is one of {', '.join(LEVELS)} or None, got {name!r}"
+            f"a log level is one of {', '.join(LEVELS)} or None, got {name!r}"
         ) from None
 
 

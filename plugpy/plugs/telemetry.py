@@ -33,7 +33,8 @@ class Telemetry:
     __slots__ = ("_metadata", "_start", "_stop")
 
     def __init__(self, *, event_prefix: str, metadata: dict[str, Any] | None = None) -> None:
-        if not re.fullmatch(r"\w+(\.\w+)*", event_prefix):
+        given: object = event_prefix
+        if not isinstance(given, str) or not re.fullmatch(r"\w+(\.\w+)*", given):
             raise ValueError(
                 f"event_prefix is names with dots, 'app.request', got {event_prefix!r}"
             )

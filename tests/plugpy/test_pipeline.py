@@ -121,7 +121,7 @@ async def test_log_on_halt_knows_async_plugs(caplog):
 
 
 def test_an_unknown_log_level_is_refused():
-    with pytest.raises(ValueError, match="log_on_halt is one of debug"):
+    with pytest.raises(ValueError, match="a log level is one of debug"):
         Pipeline(log_on_halt="loud")
 
 

@@ -2,7 +2,7 @@
 
 import logging
 from collections.abc import Sequence
-from typing import Final
+from typing import Final, Protocol
 
 from plugpy.conn import Conn, UnfetchedError
 from plugpy.conn.crypto import (
@@ -15,11 +15,45 @@ from plugpy.conn.crypto import (
     sign,
     verify,
 )
+from plugpy.pipeline.compiler import log_level
 from plugpy.plugs.session.store import Data
 
 logger = logging.getLogger("plugpy.plugs.session")
 
 SID: Final = "cookie"
+
+NOT_ACCEPTED: Final = "a session cookie was not accepted: changed, too old, or of another key"
+
+
+class Serializer(Protocol):
+    """How a session becomes bytes, and bytes a session: two methods.
+
+    Never one that can make any object of the bytes, as pickle does: who knows the secret would run
+    code on the server.
+    """
+
+    def encode(self, data: Data) -> bytes:
+        """The bytes of a session. Raises what the plug shall see for one that can't be kept."""
+        ...
+
+    def decode(self, data: bytes) -> Data:
+        """The session of `encode`. Raises ValueError for what is none; it then counts as empty."""
+        ...
+
+
+class JsonSerializer:
+    """The Serializer that is used where none is given."""
+
+    __slots__ = ()
+
+    def encode(self, data: Data) -> bytes:
+        """JSON. Raises TypeError for what it can't hold."""
+        return encode_value(data)
+
+    def decode(self, data: bytes) -> Data:
+        """The object. Raises InvalidTokenError for what is no JSON."""
+        value: Data = decode_value(data)
+        return value
 
 
 class CookieStore:
@@ -31,13 +65,25 @@ class CookieStore:
                         read it
       secret_key_base   64 characters or more; None: `conn.secret_key_base`, the server's
       rotating          stores of before, whose cookies are still taken: old salts, an old secret
+      serializer        object with encode and decode, see Serializer; None: JSON. Not pickle
+      log               level of the line about a cookie that is not accepted, "debug"; None: no
+                        line
 
-    What a user has once been given stays valid until it is too old: a session can't be taken back
-    from the server's side. A cookie that was changed or is too old counts as none. Raises
-    ValueError for a secret that is too short.
+    Keys are derived by PBKDF2-HMAC-SHA256 with 1,000 rounds, and kept. What a user has once been
+    given stays valid until it is too old: a session can't be taken back from the server's side. A
+    cookie that was changed or is too old counts as none. Raises ValueError for a secret that is too
+    short, TypeError for a serializer that is none.
     """
 
-    __slots__ = ("_encryption_salt", "_rotating", "_secret", "_signing_salt", "max_age")
+    __slots__ = (
+        "_encryption_salt",
+        "_level",
+        "_rotating",
+        "_secret",
+        "_serializer",
+        "_signing_salt",
+        "max_age",
+    )
 
     def __init__(
         self,
@@ -46,6 +92,8 @@ class CookieStore:
         encryption_salt: str | None = None,
         secret_key_base: str | None = None,
         rotating: Sequence["CookieStore"] = (),
+        serializer: Serializer | None = None,
+        log: str | None = "debug",
     ) -> None:
         if not signing_salt or encryption_salt == "":
             raise ValueError("salts are texts that are not empty")
@@ -57,7 +105,16 @@ class CookieStore:
         self._encryption_salt = (
             None if encryption_salt is None else f"plugpy.session:{signing_salt}:{encryption_salt}"
         )
+        if serializer is not None and (
+            isinstance(serializer, type)
+            or not all(hasattr(serializer, name) for name in ("encode", "decode"))
+        ):
+            raise TypeError(
+                f"serializer is an object with the methods encode and decode, got {serializer!r}"
+            )
         self._rotating = tuple(rotating)
+        self._serializer: Serializer = serializer or JsonSerializer()
+        self._level = log_level(log)
         self.max_age: float = 0.0
 
     def __repr__(self) -> str:
@@ -69,13 +126,15 @@ class CookieStore:
             data = store._open(conn, cookie, self.max_age)
             if data is not None:
                 return SID, data
-        logger.debug("a session cookie was not accepted: changed, too old, or of another key")
+        if self._level is not None:
+            logger.log(self._level, NOT_ACCEPTED)
         return None, {}
 
     def put(self, conn: Conn, sid: str | None, data: Data) -> str:
-        """The cookie that holds the session. Raises TypeError for what JSON can't hold."""
+        """The cookie that holds the session. Raises TypeError for what JSON can't hold, and what
+        the serializer raises."""
         secret = self._secret_of(conn)
-        value = encode_value(data)
+        value = self._serializer.encode(data)
         if self._encryption_salt is not None:
             return encrypt(secret, self._encryption_salt, value, max_age=self.max_age)
         return sign(secret, self._signing_salt, value, max_age=self.max_age)
@@ -90,8 +149,11 @@ class CookieStore:
                 opened = decrypt(secret, self._encryption_salt, cookie, max_age=max_age)
             else:
                 opened = verify(secret, self._signing_salt, cookie, max_age=max_age)
-            data = decode_value(opened)
         except TokenError:
+            return None
+        try:
+            data: object = self._serializer.decode(opened)
+        except (TokenError, ValueError):
             return None
         return data if isinstance(data, dict) else None
 

@@ -26,7 +26,20 @@ FILES = {
     "Plug.Conn.Status": ["test_status"],
     "Plug.Conn.WrapperError": [],
     "Plug.Conn.Utils": ["test_utils"],
+    "Plug.BasicAuth": ["test_basic_auth"],
+    "Plug.ErrorHandler": ["test_error_handler"],
+    "Plug.HTML": [],
+    "Plug.Head": ["test_head"],
+    "Plug.Logger": ["test_logger"],
+    "Plug.MethodOverride": ["test_method_override"],
+    "Plug.RequestId": ["test_request_id"],
+    "Plug.Session": ["test_session"],
+    "Plug.Session.COOKIE": ["test_session_cookie"],
+    "Plug.Session.ETS": ["test_session_memory"],
+    "Plug.Telemetry": ["test_telemetry"],
 }
+
+VERDICTS = ("met", "differs on purpose", "not applicable", "not yet")
 
 
 def section(heading: str) -> str:
@@ -66,7 +79,7 @@ def test_every_case_that_is_met_or_differs_has_its_test(heading: str) -> None:
     missing = []
     for case, verdict, note in rows(heading):
         expected = set(re.findall(r"`(test_\w+)`", note)) or {function_name(case)}
-        if verdict != "not applicable" and not expected & names:
+        if verdict in ("met", "differs on purpose") and not expected & names:
             missing.append((case, expected))
     assert missing == []
 
@@ -80,14 +93,12 @@ def test_every_case_that_is_not_met_says_why(heading: str) -> None:
 @pytest.mark.parametrize("heading", FILES)
 def test_the_totals_are_those_of_the_rows(heading: str) -> None:
     verdicts = [verdict for _, verdict, _ in rows(heading)]
-    met, differ, none = (
-        verdicts.count(verdict) for verdict in ("met", "differs on purpose", "not applicable")
-    )
-    assert met + differ + none == len(verdicts) > 0
+    counts = [verdicts.count(verdict) for verdict in VERDICTS]
+    assert sum(counts) == len(verdicts) > 0
     total = re.search(
-        rf"^\| {re.escape(heading)}(?: \(functions\))? \| (\d+) \| (\d+) \| (\d+) \| (\d+) \|$",
+        rf"^\| {re.escape(heading)}(?: \(functions\))? \|" + r" (\d+) \|" * 5 + "$",
         DOCUMENT.read_text(),
         re.MULTILINE,
     )
     assert total is not None
-    assert [int(number) for number in total.groups()] == [len(verdicts), met, differ, none]
+    assert [int(number) for number in total.groups()] == [len(verdicts), *counts]
