@@ -3,7 +3,8 @@
 import os
 import stat
 from collections.abc import Callable, Collection, Mapping
-from typing import Final, NamedTuple
+from importlib.resources import files
+from typing import Final, Literal, NamedTuple
 
 from plugpy.conn import Conn, InvalidPathError, decode_segment
 from plugpy.conn.accept import accepted_encodings, vary_by
@@ -22,6 +23,9 @@ ENCODINGS: Final = (("zstd", ".zst"), ("br", ".br"), ("gzip", ".gz"))
 """Precompressed variants, the best first: name of the coding and what the file name ends in."""
 
 
+Folder = str | os.PathLike[str]
+
+
 class Found(NamedTuple):
     """A file that can be sent: its path, what stat(2) says, and its coding, or None."""
 
@@ -35,17 +39,21 @@ class Static:
 
     Options:
       at              path that the files are served below: "/static"
-      from_           folder that they lie in
+      from_           folder that they lie in; ("package", "static"): a folder of an installed
+                      package; or a function that gives one of both, called once
       only            names at the top of the folder that may be served, files or folders; (): all
       only_matching   beginnings of such names, for names with a hash: ("favicon",)
-      raise_on_missing_only  False; True: a name that `only` has and the folder has not is an error
+      raise_on_missing_only  False; True: a file that is there, and left out by `only` and
+                      `only_matching`, is an InvalidPathError. For development: a name with a new
+                      hash is noticed
       encodings       precompressed variants to look for beside each file: a subset of "zstd", "br",
                       "gzip", such as app.js.br; ()
       cache_control_for_etags         "public"
       cache_control_for_vsn_requests  for URLs with ?vsn=..., "public, max-age=31536000, immutable"
       etag            function (path, stat result) -> text; the default is of size and time
       headers         response headers, a dict; or a function conn -> dict
-      content_types   file name or ending -> type, over the usual ones: {".data": "text/csv"}
+      content_types   file name or ending -> type, over the usual ones: {".data": "text/csv"};
+                      False: none is set, an earlier plug has done so
       dotfiles        False: files and folders whose name begins with a dot are not there
       follow_symlinks False: a link that leads out of the folder is not followed
 
@@ -80,7 +88,7 @@ class Static:
         self,
         *,
         at: str,
-        from_: str | os.PathLike[str],
+        from_: Folder | tuple[str, str] | Callable[[], Folder | tuple[str, str]],
         only: Collection[str] = (),
         only_matching: Collection[str] = (),
         raise_on_missing_only: bool = False,
@@ -89,7 +97,7 @@ class Static:
         cache_control_for_vsn_requests: str | None = VERSION_CACHE,
         etag: Callable[[str, os.stat_result], str] | None = None,
         headers: Mapping[str, str] | Callable[[Conn], Mapping[str, str]] | None = None,
-        content_types: Mapping[str, str] | None = None,
+        content_types: Mapping[str, str] | Literal[False] | None = None,
         dotfiles: bool = False,
         follow_symlinks: bool = False,
     ) -> None:
@@ -97,9 +105,7 @@ class Static:
             raise ValueError(f"at is a path such as '/static', got {at!r}")
         if any(isinstance(names, str) for names in (only, only_matching, encodings)):
             raise ValueError("only, only_matching and encodings take a list of names, not one name")
-        root = os.path.realpath(os.fspath(from_))
-        if not os.path.isdir(root):
-            raise ValueError(f"from_ is a folder that exists, got {os.fspath(from_)!r}")
+        root = folder_of(from_() if callable(from_) else from_)
         unknown = set(encodings) - {name for name, _ in ENCODINGS}
         if unknown:
             known = ", ".join(name for name, _ in ENCODINGS)
@@ -117,7 +123,7 @@ class Static:
         self._version_cache = cache_control_for_vsn_requests
         self._etag = etag or default_etag
         self._headers = headers
-        self._content_types = dict(content_types or {})
+        self._content_types = None if content_types is False else dict(content_types or {})
         self._dotfiles = dotfiles
         self._follow_symlinks = follow_symlinks
 
@@ -130,19 +136,27 @@ class Static:
             return conn
         names = [decode_segment(segment) for segment in segments[depth:]]
         if not self._is_allowed(names[0]):
+            if self._raise_on_missing_only:
+                self._raise_if_served(names)
             return conn
-        for name in names:
-            if name in (".", "..") or any(sign in name for sign in "/\\:\0"):
-                raise InvalidPathError(f"a path that is no file name: {conn.request_path[:100]!r}")
+        if not are_file_names(names):
+            raise InvalidPathError(f"a path that is no file name: {conn.request_path[:100]!r}")
+        found = self._find(names)
+        return conn if found is None else self._serve(conn, found)
+
+    def _find(self, names: list[str]) -> Found | None:
         if not self._dotfiles and any(name.startswith(".") for name in names):
-            return conn
+            return None
         path = os.path.join(self._root, *names)
         facts = self._look(path)
-        if facts is None:
-            if self._raise_on_missing_only and names == names[:1] and names[0] in self._only:
-                raise FileNotFoundError(f"{names[0]!r} is in `only`, and not in the folder")
-            return conn
-        return self._serve(conn, Found(path, facts, None), path)
+        return None if facts is None else Found(path, facts, None)
+
+    def _raise_if_served(self, names: list[str]) -> None:
+        if are_file_names(names) and self._find(names) is not None:
+            raise InvalidPathError(
+                f"{'/'.join(names)!r} is in the folder, and left out by `only`: add "
+                f"{names[0]!r} to it, or the beginning of that name to `only_matching`"
+            )
 
     def _is_allowed(self, name: str) -> bool:
         if not self._only and not self._only_matching:
@@ -165,7 +179,8 @@ class Static:
             return None
         return facts
 
-    def _serve(self, conn: Conn, found: Found, name: str) -> Conn:
+    def _serve(self, conn: Conn, found: Found) -> Conn:
+        name = found.path
         ranged = conn.get_req_header("range")
         if self._encodings:
             # Also where this answer is not compressed: another client's may be.
@@ -181,7 +196,8 @@ class Static:
         verdict = evaluate(conn.method, conn, etag, modified)
         if verdict is not None:
             return conn.send_resp(verdict, b"").halt()
-        self._put_content_type(conn, name)
+        if self._content_types is not None:
+            conn.put_resp_header("content-type", self._type_of(name, self._content_types))
         if found.encoding is not None:
             conn.put_resp_header("content-encoding", found.encoding)
         conn.put_resp_header("accept-ranges", "bytes")
@@ -223,13 +239,10 @@ class Static:
         conn.put_resp_header("etag", etag)
         return etag
 
-    def _put_content_type(self, conn: Conn, path: str) -> None:
+    def _type_of(self, path: str, types: Mapping[str, str]) -> str:
         name = os.path.basename(path)
         ending = os.path.splitext(name)[1].lower()
-        kind = self._content_types.get(name) or self._content_types.get(ending)
-        if kind is None:
-            kind = content_type_of(ending)
-        conn.put_resp_header("content-type", kind)
+        return types.get(name) or types.get(ending) or content_type_of(ending)
 
     def _range_holds(self, conn: Conn, etag: str | None, modified: int) -> bool:
         """RFC 9110 section 13.1.5: a range of another version is of no use."""
@@ -239,6 +252,28 @@ class Static:
         if '"' in sent[0]:
             return matches(sent, etag, weak=False) and sent[0].strip() != "*"
         return parse_http_date(sent) == modified
+
+
+def folder_of(place: Folder | tuple[str, str]) -> str:
+    """The folder that `from_` means, without links. Raises ValueError where there is none."""
+    try:
+        if isinstance(place, tuple):
+            package, folder = place
+            path = str(files(package).joinpath(folder))
+        else:
+            path = os.fspath(place)
+    except (TypeError, ValueError, ModuleNotFoundError) as error:
+        raise ValueError(
+            f"from_ is a folder, or a pair of package and folder, got {place!r}: {error}"
+        ) from error
+    if not os.path.isdir(path):
+        raise ValueError(f"from_ is a folder that exists, got {path!r}")
+    return os.path.realpath(path)
+
+
+def are_file_names(names: list[str]) -> bool:
+    """Whether no segment, decoded, leads elsewhere."""
+    return not any(name in (".", "..") or any(sign in name for sign in "/\\:\0") for name in names)
 
 
 def default_etag(path: str, facts: os.stat_result) -> str:

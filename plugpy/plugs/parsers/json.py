@@ -7,7 +7,7 @@ from typing import Any
 from plugpy.conn import Conn
 from plugpy.conn.media_type import MediaType
 from plugpy.plugs.parsers.errors import ParseError
-from plugpy.plugs.parsers.parser import read_whole
+from plugpy.plugs.parsers.parser import BodyReader, read_whole
 
 
 def _refuse(name: str) -> Any:
@@ -30,15 +30,16 @@ else:
 class Json:
     """Reads `application/json` and `application/*+json`.
 
-    length     bytes at most; None for the limit of the route or the server (8 MB)
-    decoder    function bytes -> value that raises ValueError; orjson where it is installed, else
-               the standard library
-    nest_all   False; True: objects too are put below "_json", as everything else is always
+    length       bytes at most; None for the limit of the route or the server (8 MB)
+    decoder      function bytes -> value that raises ValueError; orjson where it is installed, else
+                 the standard library
+    nest_all     False; True: objects too are put below "_json", as everything else is always
+    body_reader  async function that reads the body, see BodyReader; None: `conn.body`
 
     An empty body is {}.
     """
 
-    __slots__ = ("_decode", "_length", "_nest_all")
+    __slots__ = ("_body_reader", "_decode", "_length", "_nest_all")
 
     def __init__(
         self,
@@ -46,12 +47,14 @@ class Json:
         length: int | None = None,
         decoder: Callable[[bytes], Any] | None = None,
         nest_all: bool = False,
+        body_reader: BodyReader | None = None,
     ) -> None:
         if decoder is not None and not callable(decoder):
             raise TypeError(f"decoder is a function bytes -> value, got {decoder!r}")
         self._length = length
         self._decode = decoder or loads
         self._nest_all = nest_all
+        self._body_reader = body_reader
 
     def accepts(self, kind: MediaType) -> bool:
         """Whether the body is JSON."""
@@ -61,7 +64,7 @@ class Json:
 
     async def parse(self, conn: Conn, kind: MediaType) -> dict[str, Any]:
         """The members of the object. Raises ParseError (400), RequestTooLargeError (413)."""
-        body = await read_whole(conn, self._length)
+        body = await read_whole(conn, self._length, self._body_reader)
         if not body:
             return {}
         try:

@@ -1,5 +1,6 @@
 """Parsers: the plug that finds the parser of a body (Plug.Parsers)."""
 
+import inspect
 from collections.abc import Awaitable, Iterable
 from typing import Any, Final
 
@@ -8,7 +9,7 @@ from plugpy.conn.media_type import content_type, media_type
 from plugpy.pipeline.steps import did_you_mean
 from plugpy.plugs.parsers.json import Json
 from plugpy.plugs.parsers.multipart import Multipart
-from plugpy.plugs.parsers.parser import Parser
+from plugpy.plugs.parsers.parser import BodyReader, Parser
 from plugpy.plugs.parsers.urlencoded import UrlEncoded
 
 BY_NAME: Final[dict[str, type[Any]]] = {
@@ -30,12 +31,20 @@ class Parsers:
       pass_                 content-types that no parser needs to take, such as ["text/*"] or
                             ["*/*"]; their body stays unread. Others are answered by 415; ()
       query_string_length   bytes of the query string, 1,000,000; more is a 414
-      validate_utf8         True: the query must be UTF-8; parsers have an option of their own
+      validate_utf8         True: the query must be UTF-8, and so must what parsers read that are
+                            given by name; False: replacement characters
+      length                bytes of a body for parsers that are given by name; None: their own
+                            limits, 1,000,000 for "urlencoded", for the others those of the route
+                            or the server (8 MB)
+      body_reader           async function (conn, bytes at most) -> bytes in place of `conn.body`,
+                            for "urlencoded" and "json" given by name: decrypts, unpacks. None
 
     Only POST, PUT, PATCH and DELETE are looked at, and only where nobody has read the body before.
     Without a content-type body_params is {}. Query parameters are fetched for every request.
     `conn.params` is query, body and path in one, path before body before query. Place it after
-    Session and before MethodOverride, CSRFProtection and the router.
+    Session and before MethodOverride, CSRFProtection and the router. Options of one parser:
+    `Json(decoder=..., nest_all=...)`, `Multipart(max_files=..., file_length=...)`. A body that is
+    too long is a 413, one that comes too slowly a 408, one that is not what its type says a 400.
     Raises ValueError where there is no parser, or none of a name.
 
     >>> from plugpy.pipeline import Pipeline
@@ -54,10 +63,17 @@ class Parsers:
         pass_: Iterable[str] = (),
         query_string_length: int = 1_000_000,
         validate_utf8: bool = True,
+        length: int | None = None,
+        body_reader: BodyReader | None = None,
     ) -> None:
         if isinstance(parsers, str) or isinstance(pass_, str):
             raise ValueError("parsers and pass_ take a list, not one name")
-        self._parsers: list[Parser] = [_make(parser) for parser in parsers]
+        if length is not None and length < 0:
+            raise ValueError(f"length is a number of bytes, got {length}")
+        options: dict[str, Any] = {"validate_utf8": validate_utf8, "body_reader": body_reader}
+        if length is not None:
+            options["length"] = length
+        self._parsers: list[Parser] = [_make(parser, options) for parser in parsers or ()]
         if not self._parsers:
             raise ValueError(f"Parsers needs parsers: {', '.join(BY_NAME)}, or one of your own")
         self._pass: list[tuple[str, str]] = []
@@ -108,7 +124,7 @@ async def _parse(conn: Conn, parser: Parser, kind: Any) -> Conn:
     return conn
 
 
-def _make(parser: str | Parser) -> Parser:
+def _make(parser: str | Parser, options: dict[str, Any]) -> Parser:
     if isinstance(parser, type):
         parser = parser()
     if not isinstance(parser, str):
@@ -118,5 +134,6 @@ def _make(parser: str | Parser) -> Parser:
     kind = BY_NAME.get(parser)
     if kind is None:
         raise ValueError(f"there is no parser {parser!r}{did_you_mean(parser, BY_NAME)}")
-    made: Parser = kind()
+    taken = inspect.signature(kind).parameters
+    made: Parser = kind(**{name: value for name, value in options.items() if name in taken})
     return made

@@ -6,7 +6,7 @@ from plugpy.conn import BadEncodingError, Conn, InvalidQueryError
 from plugpy.conn import query as query_text
 from plugpy.conn.media_type import MediaType
 from plugpy.plugs.parsers.errors import ParseError
-from plugpy.plugs.parsers.parser import read_whole
+from plugpy.plugs.parsers.parser import BodyReader, read_whole
 
 LENGTH: Final = 1_000_000
 """Bytes of a form at most: files do not come this way."""
@@ -17,13 +17,21 @@ class UrlEncoded:
 
     length          bytes at most, 1,000,000; more is a 413
     validate_utf8   True; False puts replacement characters where the bytes are not UTF-8
+    body_reader     async function that reads the body, see BodyReader; None: `conn.body`
     """
 
-    __slots__ = ("_length", "_validate_utf8")
+    __slots__ = ("_body_reader", "_length", "_validate_utf8")
 
-    def __init__(self, *, length: int = LENGTH, validate_utf8: bool = True) -> None:
+    def __init__(
+        self,
+        *,
+        length: int = LENGTH,
+        validate_utf8: bool = True,
+        body_reader: BodyReader | None = None,
+    ) -> None:
         self._length = length
         self._validate_utf8 = validate_utf8
+        self._body_reader = body_reader
 
     def accepts(self, kind: MediaType) -> bool:
         """Whether the body is such a form."""
@@ -31,7 +39,7 @@ class UrlEncoded:
 
     async def parse(self, conn: Conn, kind: MediaType) -> dict[str, Any]:
         """The fields. Raises BadEncodingError, ParseError (400), RequestTooLargeError (413)."""
-        body = await read_whole(conn, self._length)
+        body = await read_whole(conn, self._length, self._body_reader)
         try:
             return query_text.decode(
                 body, max_length=len(body) or 1, validate_utf8=self._validate_utf8

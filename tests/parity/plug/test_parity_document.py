@@ -32,10 +32,13 @@ FILES = {
     "Plug.Head": ["test_head"],
     "Plug.Logger": ["test_logger"],
     "Plug.MethodOverride": ["test_method_override"],
+    "Plug.Parsers": ["test_parsers"],
+    "Plug.Parsers.JSON": ["test_parsers_json"],
     "Plug.RequestId": ["test_request_id"],
     "Plug.Session": ["test_session"],
     "Plug.Session.COOKIE": ["test_session_cookie"],
     "Plug.Session.ETS": ["test_session_memory"],
+    "Plug.Static": ["test_static"],
     "Plug.Telemetry": ["test_telemetry"],
 }
 

@@ -137,11 +137,20 @@ def test_what_may_be_served(ask, options, path, served):
     assert ask(path, plug_options=options).halted is served
 
 
-def test_a_name_of_only_that_is_missing(ask):
-    options = {"only": ["robots.txt"], "raise_on_missing_only": True}
-    with pytest.raises(FileNotFoundError, match=r"robots\.txt"):
-        ask("/s/robots.txt", plug_options=options)
-    assert not ask("/s/robots.txt", plug_options={"only": ["robots.txt"]}).halted
+def test_a_file_that_only_leaves_out(ask):
+    options = {"only": ["favicon.ico"], "raise_on_missing_only": True}
+    with pytest.raises(InvalidPathError, match=r"'favicon-1234\.ico' is in the folder"):
+        ask("/s/favicon-1234.ico", plug_options=options)
+    for path in ("/s/robots.txt", "/s/css", "/s/out.txt", "/s/..%2Foutside.txt"):
+        assert not ask(path, plug_options=options).halted
+
+
+def test_a_file_of_a_package():
+    plug = Static(at="/s", from_=("plugpy", "plugs"))
+    assert plug(conn("GET", "/s/static.py")).status == 200
+    for place in (("plugpy", "nowhere"), ("no_such_package", "a"), ("plugpy",), 42, lambda: 42):
+        with pytest.raises(ValueError, match="from_ is a folder"):
+            Static(at="/s", from_=place)
 
 
 # caches ---------------------------------------------------------------------------------------
