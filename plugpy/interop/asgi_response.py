@@ -163,9 +163,17 @@ class AsgiResponse(ResponseFuture):
         """The next event of the request (ASGI `receive`)."""
         request = self._request
         if request is None:
+            if self.over:
+                return {"type": "http.disconnect"}
             request = self._request = AsgiRequest(self, self._body)
-            self.on_end = request.wake
+            self.on_end = self._end_request
         return await request.receive()
+
+    def _end_request(self) -> None:
+        # PERF: each holds the other; when the response is over the collector need not part them.
+        request, self._request = self._request, None
+        if request is not None:
+            request.wake()
 
     # send ---
 

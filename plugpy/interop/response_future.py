@@ -46,8 +46,10 @@ class ResponseFuture(asyncio.Future[Conn]):
             self.set_result(self.conn)
         else:
             self.set_exception(error)
-        if self.on_end is not None:
-            self.on_end()
+        on_end = self.on_end
+        if on_end is not None:
+            self.on_end = None
+            on_end()
         callback = self._callback
         if callback is not None:
             self._callback = None
@@ -58,8 +60,10 @@ class ResponseFuture(asyncio.Future[Conn]):
         if self.done():
             return False
         super().cancel(msg)
-        if self.on_end is not None:
-            self.on_end()
+        on_end = self.on_end
+        if on_end is not None:
+            self.on_end = None
+            on_end()
         callback = self._callback
         if callback is not None:
             self._callback = None

@@ -76,7 +76,9 @@ BEHAVIOURS: Final = {
     "background": "work after the response",
     "disconnect": "a client that leaves in the middle of a stream",
     "root_path": "mounted below a path of a router: its URLs have it",
-    "websocket": "WebSocket echo",
+    "websocket": "WebSocket echo, also mounted below a path",
+    "refused": "a WebSocket connection that is refused",
+    "gone": "a WebSocket client that is gone without a word",
 }
 """Name of the test (`test_<name>`) -> what it shows."""
 
@@ -94,9 +96,11 @@ NOT_HAD: Final = {
     ("Flask", "lifespan"): NO_LIFESPAN,
     ("Django (ASGI)", "background"): NO_BACKGROUND,
     ("Django (WSGI)", "background"): NO_BACKGROUND,
-    ("Django (ASGI)", "websocket"): NO_WEBSOCKET,
-    ("Django (WSGI)", "websocket"): NO_WEBSOCKET,
-    ("Flask", "websocket"): NO_WEBSOCKET,
+    **{
+        (name, behaviour): NO_WEBSOCKET
+        for name in ("Django (ASGI)", "Django (WSGI)", "Flask")
+        for behaviour in ("websocket", "refused", "gone")
+    },
 }
 """(column, behaviour) -> why it is not among what the framework does."""
 

@@ -4,13 +4,13 @@ import json
 import logging
 import re
 import typing
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import httpx
 import pytest
 from grid import BEHAVIOURS, COLUMNS, NOT_HAD, SPACE, page, table
+from websockets.exceptions import InvalidStatus
 from websockets.sync.client import connect
 
 from plugpy.router import Router
@@ -212,16 +212,38 @@ def test_root_path(example: Any, serve: Any) -> None:
         assert client.get("/where").status_code == 404
 
 
-@pytest.fixture
-def sockets(example: Any) -> Iterator[Any]:
-    with connect(f"ws://127.0.0.1:{example.server.port}/echo") as socket:
-        yield socket
+def test_websocket(example: Any, serve: Any) -> None:
+    router = Router()
+    router.forward("/sub", to=example.column.load(fresh=True)[1])
+    with serve(router) as server:
+        for address in (f"{example.server.port}/echo", f"{server.port}/sub/echo"):
+            with connect(f"ws://127.0.0.1:{address}") as socket:
+                for text in ("a", "é" * 100_000, json.dumps({"a": 1})):
+                    socket.send(text)
+                    assert socket.recv(timeout=10) == f"echo {text}"
 
 
-def test_websocket(sockets: Any) -> None:
-    for text in ("a", "é" * 100_000, json.dumps({"a": 1})):
-        sockets.send(text)
-        assert sockets.recv(timeout=10) == f"echo {text}"
+def test_refused(example: Any, caplog: pytest.LogCaptureFixture) -> None:
+    with pytest.raises(InvalidStatus) as caught:
+        connect(f"ws://127.0.0.1:{example.server.port}/no/echo")
+    assert 400 <= caught.value.response.status_code < 500
+    records = [record for record in caplog.records if record.levelno >= logging.ERROR]
+    assert [record.getMessage() for record in records] == []
+
+
+def test_gone(example: Any, caplog: pytest.LogCaptureFixture) -> None:
+    example.module.done.clear()
+    with example.connect() as client:
+        client.sendall(
+            b"GET /echo HTTP/1.1\r\nHost: 127.0.0.1\r\nUpgrade: websocket\r\n"
+            b"Connection: Upgrade\r\nSec-WebSocket-Version: 13\r\n"
+            b"Sec-WebSocket-Key: AAAAAAAAAAAAAAAAAAAAAA==\r\n\r\n"
+        )
+        assert client.recv(65_536).startswith(b"HTTP/1.1 101")
+    # No close frame has come.
+    example.until("/done", lambda text: text == "socket")
+    records = [record for record in caplog.records if record.levelno >= logging.ERROR]
+    assert [record.getMessage() for record in records] == []
 
 
 # The page ---------------------------------------------------------------------------------------

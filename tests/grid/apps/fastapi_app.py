@@ -176,6 +176,8 @@ async def where(request: Request) -> str:
 @application.websocket("/echo")
 async def echo(websocket: WebSocket) -> None:
     await websocket.accept()
-    with contextlib.suppress(WebSocketDisconnect):
+    try:
         while True:
             await websocket.send_text(f"echo {await websocket.receive_text()}")
+    except WebSocketDisconnect:
+        done.append("socket")

@@ -169,9 +169,11 @@ async def where(request: Request) -> str:
 @websocket("/echo")
 async def echo(socket: WebSocket) -> None:
     await socket.accept()
-    with contextlib.suppress(WebSocketDisconnect):
+    try:
         while True:
             await socket.send_text(f"echo {await socket.receive_text()}")
+    except WebSocketDisconnect:
+        done.append("socket")
 
 
 application = Litestar(

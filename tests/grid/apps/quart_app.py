@@ -166,8 +166,11 @@ async def where() -> str:
 
 @application.websocket("/echo")
 async def echo() -> None:
-    while True:
-        await websocket.send(f"echo {await websocket.receive()}")
+    try:
+        while True:
+            await websocket.send(f"echo {await websocket.receive()}")
+    finally:
+        done.append("socket")
 
 
 application.config["MAX_CONTENT_LENGTH"] = None

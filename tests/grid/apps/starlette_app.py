@@ -145,8 +145,11 @@ async def where(request: Request) -> Response:
 
 async def echo(websocket: WebSocket) -> None:
     await websocket.accept()
-    async for text in websocket.iter_text():
-        await websocket.send_text(f"echo {text}")
+    try:
+        async for text in websocket.iter_text():
+            await websocket.send_text(f"echo {text}")
+    finally:
+        done.append("socket")
 
 
 application = Starlette(
