@@ -146,6 +146,23 @@ async def test_giving_up_during_the_start_cancels_it():
     assert ended == ["cancelled"]
 
 
+async def test_each_start_begins_with_an_empty_state():
+    async def app(scope: Any, receive: Any, send: Any) -> None:
+        seen.append(dict(scope["state"]))
+        scope["state"]["a"] = 1
+        await receive()
+        await send({"type": "lifespan.startup.complete"})
+        await receive()
+        await send({"type": "lifespan.shutdown.complete"})
+
+    seen: list[Any] = []
+    lifespan = Lifespan(app)
+    for _ in range(2):
+        async with lifespan:
+            assert lifespan.state == {"a": 1}
+    assert seen == [{}, {}]
+
+
 def test_unknown_mode():
     with pytest.raises(ValueError, match="auto, on, off, got 'maybe'"):
         Lifespan(http_only, "maybe")  # type: ignore[arg-type]

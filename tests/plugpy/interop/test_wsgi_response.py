@@ -16,7 +16,7 @@ import h11
 import pytest
 
 from acceptors import otp
-from plugpy.conn import Conn
+from plugpy.conn import Conn, InvalidHeaderError
 from plugpy.interop import wsgi_plug
 from plugpy.interop.wsgi_outlet import WINDOW
 
@@ -639,3 +639,30 @@ async def test_a_client_that_takes_nothing_is_reset_and_its_thread_is_free(serve
     await body.wait_closed()
     assert server.connections[0].transport is None
     assert errors() == []
+
+
+async def test_a_thread_that_waits_for_a_client_is_told_that_it_left(serve_wsgi, errors):
+    body = Body(iter(lambda: b"x" * 10_000, b""))
+    server = await serve_wsgi(returning(body), threads=1)
+    client = await server.connect(slow=True)
+    client.send(b"GET / HTTP/1.1\r\nHost: a\r\n\r\n")
+
+    def waits() -> bool:
+        task: Any = server.connections[0]._task if server.connections else None
+        return task is not None and task._outlet is not None and task._outlet._size >= WINDOW
+
+    await server.until(waits)
+    client.reset()
+    await body.wait_closed()
+    assert errors() == []
+
+
+async def test_the_application_is_told_of_a_wrong_header(serve_wsgi):
+    def app(environ: Any, start_response: Any) -> Any:
+        try:
+            start_response("200 OK", [("X-A", "b\r\nc")])
+        except InvalidHeaderError:
+            start_response("200 OK", TEXT)
+        return [b"second try"]
+
+    assert (await (await (await serve_wsgi(app)).connect()).get()).body == b"second try"

@@ -203,3 +203,33 @@ async def test_where_one_can_not_start_those_before_are_stopped() -> None:
 def test_lifespan_of_takes_no_class() -> None:
     with pytest.raises(TypeError, match="an instance of App, not the class"):
         lifespan_of(App)
+
+
+async def test_the_last_that_was_started_is_stopped_first() -> None:
+    events: list[str] = []
+
+    class Named:
+        def __init__(self, name: str) -> None:
+            self.name = name
+
+        async def startup(self) -> None:
+            events.append(f"{self.name} starts")
+
+        async def shutdown(self) -> None:
+            events.append(f"{self.name} stops")
+
+    def taking_part(name: str) -> Any:
+        def plug(conn: Conn) -> Conn:
+            return conn
+
+        plug.lifespan = Named(name)  # type: ignore[attr-defined]
+        return plug
+
+    def around(inner: Any) -> Any:
+        return taking_part("around")
+
+    pipeline = Pipeline([taking_part("first"), taking_part("second")])
+    pipeline.wrap(around)
+    async with lifespan_of(pipeline):
+        assert events == ["first starts", "second starts", "around starts"]
+    assert events[3:] == ["around stops", "second stops", "first stops"]
