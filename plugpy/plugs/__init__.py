@@ -8,6 +8,7 @@ below is loaded when it is first used.
 | BasicAuth | a name and a password (RFC 7617) |
 | CORS | which other sites' pages may use this one |
 | CSRFProtection | requests that change something must come from our own pages |
+| Compress | answers compressed by gzip, br or zstd |
 | ConditionalGet | 304 for who has the page already |
 | Debugger | a page for developers about what plugs raise |
 | ETag | an entity tag for each dynamic answer |
@@ -37,6 +38,7 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from plugpy.plugs.basic_auth import BasicAuth as BasicAuth
+    from plugpy.plugs.compress import Compress as Compress
     from plugpy.plugs.conditional_get import ConditionalGet as ConditionalGet
     from plugpy.plugs.cors import CORS as CORS
     from plugpy.plugs.csrf_protection import CSRFProtection as CSRFProtection
@@ -71,6 +73,7 @@ _HOMES = {
     "BasicAuth": "basic_auth",
     "CORS": "cors",
     "CSRFProtection": "csrf_protection",
+    "Compress": "compress",
     "ConditionalGet": "conditional_get",
     "Debugger": "debugger",
     "ETag": "etag",

@@ -14,7 +14,7 @@ class ETag:
       weak   True: W/"...", the same for a compressed body; False: a strong one
 
     Whole answers with status 200 to GET and HEAD, that have no etag yet and may be stored
-    (no cache-control: no-store). Place it after ConditionalGet and before Compress.
+    (no cache-control: no-store). Place it after ConditionalGet; Compress may be anywhere before.
 
     >>> from plugpy.testing import conn
     >>> ETag()(conn("GET", "/")).send_resp(200, "page").get_resp_header("etag")
