@@ -189,6 +189,14 @@ class Server:
         """Start the application, then listen. Raises StartError; then nothing is left behind."""
         if self._supervisor is not None:
             raise RuntimeError("the server has started already")
+        try:
+            await self._start()
+        except BaseException:
+            for application in self._applications.values():
+                await application.shutdown()
+            raise
+
+    async def _start(self) -> None:
         self._make_options()
         for application in self._applications.values():
             await application.startup()

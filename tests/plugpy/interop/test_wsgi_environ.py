@@ -5,9 +5,12 @@ from __future__ import annotations
 import io
 import warnings
 from typing import Any
-from wsgiref.validate import validator
+from urllib.parse import unquote
+from wsgiref.validate import check_environ, validator
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from plugpy.conn import Conn, PeerData, SockData
 from plugpy.interop import wsgi_plug
@@ -56,6 +59,33 @@ def test_the_variables_of_a_request():
     assert environ["wsgi.multithread"] is True
     assert environ["wsgi.multiprocess"] is environ["wsgi.run_once"] is False
     assert environ["wsgi.input_terminated"] is True
+
+
+TOKENS = st.text("abcXYZ019-_!#$%&'*+.^`|~", min_size=1, max_size=12)
+LATIN = st.text(st.characters(min_codepoint=32, max_codepoint=255), max_size=20)
+SEGMENTS = st.lists(st.text("ab%2FC3A9:;@", max_size=6), max_size=4)
+
+
+@given(SEGMENTS, SEGMENTS, LATIN, st.lists(st.tuples(TOKENS, LATIN), max_size=6))
+def test_the_validator_is_content_with_any_environ(
+    script: list[str], path: list[str], query: str, headers: list[tuple[str, str]]
+):
+    """Whatever a client sends, the environ is one by PEP 3333, and HTTP_PROXY is not in it."""
+    headers = [pair for pair in headers if pair[0].lower() != "content-length"]
+    conn = make_conn("GET", "/" + "/".join([*script, *path]), headers=[("Host", "a"), *headers])
+    conn.query_string = query
+    count = len([segment for segment in script if segment])
+    conn.script_name, conn.path_info = conn.path_info[:count], conn.path_info[count:]
+    environ = environ_of(conn)
+    environ["wsgi.input"] = io.BytesIO()
+    check_environ(environ)
+    assert "HTTP_PROXY" not in environ
+    assert all(isinstance(environ[key], str) for key in environ if key[:5] != "wsgi.")
+    # Nothing is lost on the way to the application.
+    whole = environ["SCRIPT_NAME"] + environ["PATH_INFO"]
+    assert [part for part in unquote(conn.request_path, "latin-1").split("/") if part] == [
+        part for part in whole.split("/") if part
+    ]
 
 
 def test_headers_that_come_twice_are_joined():

@@ -13,7 +13,7 @@ from plugpy import Application
 from plugpy.interop import asgi_plug
 from plugpy.router import Router
 from plugpy.server import Server
-from plugpy.server.errors import ApplicationError
+from plugpy.server.errors import ApplicationError, StartError
 
 
 class Framework:
@@ -44,6 +44,11 @@ class Framework:
 def mounted_wsgi(environ: Any, start_response: Any) -> Any:
     start_response("200 OK", [])
     return [threading.current_thread().name.encode()]
+
+
+def wsgi_hello(environ: Any, start_response: Any) -> Any:
+    start_response("200 OK", [])
+    return [b"hello"]
 
 
 @contextlib.asynccontextmanager
@@ -90,6 +95,15 @@ async def test_one_that_does_not_start_stops_the_server() -> None:
         await server.start()
     assert first.events == ["start", "end"]
     await server.stop()
+
+
+async def test_a_server_that_can_not_listen_stops_what_it_has_started() -> None:
+    framework = Framework()
+    async with Server(wsgi_hello, port=0, access_log=False) as other:
+        with pytest.raises(StartError, match="in use"):
+            async with Server(framework, port=other.port, access_log=False):
+                raise AssertionError
+    assert framework.events == ["start", "end"]
 
 
 async def test_a_server_can_be_made_again_of_the_same_router() -> None:
