@@ -141,6 +141,17 @@ def get_csrf_token_for(conn: Conn, url: str) -> str:
     return f"{_mask(_bound(_token(conn), host))}.{_encode(host.encode())}"
 
 
+def valid_csrf_token(kept: object, token: str) -> bool:
+    """Whether `token`, as `get_csrf_token` gives it, belongs to what a session keeps; for places
+    that no CSRFProtection sees, such as the parameters that a WebSocket is opened with.
+
+    kept: `conn.get_session("_csrf_token")`, None where there is none. A token for another host is
+    never valid here. Source: Plug.CSRFProtection.valid_state_and_csrf_token?/2.
+    """
+    expected, unmasked = _decode(kept), _unmask(token)
+    return expected is not None and unmasked is not None and hmac.compare_digest(unmasked, expected)
+
+
 def delete_csrf_token(conn: Conn) -> None:
     """Forget the token: call it when a user logs in (Plug.CSRFProtection.delete_csrf_token/0)."""
     conn.delete_session(_key(conn))

@@ -7,15 +7,15 @@ from typing import Final, NamedTuple
 from acceptors.networks import LOOPBACK, Networks, parse_address
 from plugpy.conn import Conn
 
-HEADERS: Final = (
-    "x-forwarded-for",
-    "x-forwarded-proto",
-    "x-forwarded-host",
-    "x-forwarded-port",
-    "forwarded",
-)
-"""The headers that can be believed, in the order in which they are looked at: a port that is told
-wins over the one that goes with the scheme, and Forwarded over all others."""
+HEADERS: Final = {
+    "x-forwarded-for": "remote_ip",
+    "x-forwarded-proto": "scheme",
+    "x-forwarded-host": "host",
+    "x-forwarded-port": "port",
+    "forwarded": "forwarded",
+}
+"""The headers that are known, and what they tell; in the order in which they are looked at: a port
+that is told wins over the one that goes with the scheme, and Forwarded over all others."""
 
 MOST_HOPS: Final = 32
 """Proxies that are followed back to the client; who is behind more is not found."""
@@ -23,6 +23,7 @@ MOST_HOPS: Final = 32
 _SCHEMES: Final = {"http": "http", "https": "https", "ws": "http", "wss": "https"}
 _DEFAULT_PORTS: Final = {"http": 80, "https": 443}
 _HOST = re.compile(r"([a-z0-9\-._~]+|\[[0-9a-f:.]+\])(?::([0-9]{1,5}))?", re.IGNORECASE)
+_NAME = re.compile(r"[!#$%&'*+\-.^_`|~0-9a-z]+")
 _PORT = re.compile(r"[0-9]{1,5}")
 _NODE = re.compile(
     # RFC 7239 section 6, and X-Forwarded-For as it is found: an address, perhaps with a port.
@@ -50,8 +51,10 @@ class RewriteOn:
 
     Options:
       headers          which headers are believed, of "x-forwarded-for", "x-forwarded-host",
-                       "x-forwarded-port", "x-forwarded-proto" and "forwarded". Name only those that
-                       your proxy sets or removes itself: what it passes on, a client may have made
+                       "x-forwarded-port", "x-forwarded-proto" and "forwarded"; or pairs of what is
+                       told ("remote_ip", "host", "port", "scheme") and a header that tells it as
+                       those do: ("remote_ip", "cf-connecting-ip"). Name only those that your
+                       proxy sets or removes itself: what it passes on, a client may have made
       trusted_proxies  networks of your proxies in CIDR notation; this machine. Peers on a unix
                        socket are trusted always
 
@@ -61,7 +64,8 @@ class RewriteOn:
     a host, a port, `http` or `https` (or `ws`, `wss`) changes nothing. `conn.get_peer_data()` stays
     the proxy.
 
-    Place it first. Raises ValueError for an unknown header, and for what is no network.
+    Place it first. Raises ValueError for an unknown header, for two headers that tell the same, and
+    for what is no network.
 
     >>> from plugpy.testing import conn
     >>> rewrite = RewriteOn(headers=["x-forwarded-for"])
@@ -69,36 +73,41 @@ class RewriteOn:
     '2.2.2.2'
     """
 
-    __slots__ = ("_headers", "_trusted")
+    __slots__ = ("_forwarded", "_hops", "_others", "_trusted")
 
     def __init__(
-        self, *, headers: Sequence[str], trusted_proxies: Collection[str] = LOOPBACK
+        self,
+        *,
+        headers: Sequence[str | tuple[str, str]],
+        trusted_proxies: Collection[str] = LOOPBACK,
     ) -> None:
         if isinstance(headers, str):
             raise ValueError("headers takes a list of names, not one name")
-        names = [name.lower().replace("_", "-") for name in headers]
-        for name in names:
-            if name not in HEADERS:
-                raise ValueError(f"a header is one of {', '.join(HEADERS)}; got {name!r}")
-        self._headers = tuple(name for name in HEADERS if name in names)
+        told: dict[str, str] = {}
+        for entry in headers:
+            what, name = _what_tells(entry)
+            if told.setdefault(what, name) != name:
+                raise ValueError(f"both {told[what]!r} and {name!r} would tell the {what}")
+        self._hops = told.get("remote_ip")
+        self._others = tuple((told[what], _CHANGES[what]) for what in _CHANGES if what in told)
+        self._forwarded = "forwarded" in told
         self._trusted = Networks(trusted_proxies)
 
     def __call__(self, conn: Conn) -> Conn:
         peer = conn.get_peer_data().address
         if peer and peer not in self._trusted:
             return conn
-        hops = _values(conn, "x-forwarded-for") if "x-forwarded-for" in self._headers else []
+        hops = [] if self._hops is None else _values(conn, self._hops)
         client, depth = self._client(peer, hops)
-        for name in self._headers:
-            if name == "x-forwarded-for":
-                if client:
-                    conn.remote_ip = client
-            elif name == "forwarded":
-                self._forwarded(conn, peer)
-            elif values := _values(conn, name):
+        if client:
+            conn.remote_ip = client
+        for name, change in self._others:
+            if values := _values(conn, name):
                 # As many values as hops: each proxy has added its own.
                 value = values[-depth] if depth and len(values) == len(hops) else values[-1]
-                _CHANGES[name](conn, value)
+                change(conn, value)
+        if self._forwarded:
+            self._believe_forwarded(conn, peer)
         return conn
 
     def _client(self, peer: str, hops: Sequence[str]) -> tuple[str, int]:
@@ -114,7 +123,7 @@ class RewriteOn:
                 break
         return client, depth
 
-    def _forwarded(self, conn: Conn, peer: str) -> None:
+    def _believe_forwarded(self, conn: Conn, peer: str) -> None:
         elements = parse_forwarded(", ".join(conn.get_req_header("forwarded")))
         if not elements:
             return
@@ -195,8 +204,18 @@ def _put_port(conn: Conn, value: str) -> None:
         conn.port = int(value)
 
 
-_CHANGES: Final = {
-    "x-forwarded-host": _put_host,
-    "x-forwarded-port": _put_port,
-    "x-forwarded-proto": _put_proto,
-}
+_CHANGES: Final = {"scheme": _put_proto, "host": _put_host, "port": _put_port}
+
+
+def _what_tells(entry: str | tuple[str, str]) -> tuple[str, str]:
+    """What an entry of the option `headers` tells, and the header. Raises ValueError."""
+    if isinstance(entry, str):
+        name = entry.lower().replace("_", "-")
+        if name in HEADERS:
+            return HEADERS[name], name
+    elif len(entry) == 2 and entry[0] in ("remote_ip", *_CHANGES) and _NAME.fullmatch(entry[1]):
+        return entry
+    raise ValueError(
+        f"a header is one of {', '.join(HEADERS)}, or a pair such as "
+        f"('remote_ip', 'cf-connecting-ip'), of remote_ip, scheme, host, port; got {entry!r}"
+    )

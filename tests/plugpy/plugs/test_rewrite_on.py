@@ -217,7 +217,7 @@ def test_parsing_forwarded() -> None:
     assert parse_forwarded(r'for="a\"b,c;d"') == [Element('a"b,c;d')]
 
 
-@given(st.text(max_size=60), st.sampled_from(HEADERS))
+@given(st.text(max_size=60), st.sampled_from(list(HEADERS)))
 def test_no_value_raises(value: str, name: str) -> None:
     conn = rewritten((name, value))
     assert conn.scheme in {"http", "https"}
