@@ -213,8 +213,10 @@ def _what_tells(entry: str | tuple[str, str]) -> tuple[str, str]:
         name = entry.lower().replace("_", "-")
         if name in HEADERS:
             return HEADERS[name], name
-    elif len(entry) == 2 and entry[0] in ("remote_ip", *_CHANGES) and _NAME.fullmatch(entry[1]):
-        return entry
+    else:
+        what, *names = entry
+        if what in ("remote_ip", *_CHANGES) and len(names) == 1 and _NAME.fullmatch(names[0]):
+            return what, names[0]
     raise ValueError(
         f"a header is one of {', '.join(HEADERS)}, or a pair such as "
         f"('remote_ip', 'cf-connecting-ip'), of remote_ip, scheme, host, port; got {entry!r}"
