@@ -11,7 +11,7 @@ from typing import Any, Final
 from plugpy.conn import Conn
 from plugpy.conn.fields import DEFAULT_RESP_HEADERS
 from plugpy.conn.response import validate_header
-from plugpy.conn.status import reason_phrase
+from plugpy.http.blocks import has_body, status_line
 from plugpy.interop.errors import AsgiError
 
 MEMO_SIZE: Final = 512
@@ -19,8 +19,6 @@ MEMO_SIZE: Final = 512
 
 FRAMING: Final = frozenset({"connection", "content-length", "date", "transfer-encoding"})
 """Headers that the connection decides on."""
-
-_NO_BODY: Final = frozenset({204, 304})
 
 
 class AsgiHead:
@@ -40,16 +38,23 @@ class AsgiHead:
         self.status = int(status)
         self.pairs = decode_headers(headers)
         self.length: int | None = None
-        framing = [(name, value) for name, value in self.pairs if name in FRAMING]
-        for name, value in framing:
+        for name, value in self.pairs:
             if name == "content-length" and value.isascii() and value.isdigit():
                 self.length = int(value)
-        self.block: bytes | None = None
-        plain = all(name == "content-length" for name, _ in framing)
-        if plain and len(framing) <= 1 and status not in _NO_BODY:
-            lines = [f"HTTP/1.1 {status} {reason_phrase(self.status)}"]
-            lines += [f"{name}: {value}" for name, value in self.pairs if name not in FRAMING]
-            self.block = "\r\n".join([*lines, ""]).encode("latin-1")
+        self.block = block_of(self.status, self.pairs, self.length)
+
+
+def block_of(status: int, pairs: list[tuple[str, str]], length: int | None) -> bytes | None:
+    """Status line and headers as they are sent, without date and content-length; None where the
+    connection must think about them. pairs: checked, names in lower case. length: what their
+    content-length says, None where that is no number."""
+    framing = [pair for pair in pairs if pair[0] in FRAMING]
+    if framing and (len(framing) > 1 or framing[0][0] != "content-length"):
+        return None
+    if (framing and length is None) or not has_body(status):
+        return None
+    fields = "".join(f"{name}: {value}\r\n" for name, value in pairs if name not in FRAMING)
+    return status_line(status) + fields.encode("latin-1")
 
 
 class HeadMemo(dict[tuple[Any, ...], AsgiHead]):

@@ -7,9 +7,10 @@ from types import TracebackType
 from typing import TYPE_CHECKING, Any
 
 from plugpy.conn import ClientDisconnected, NotSentError
+from plugpy.http.blocks import has_body
 from plugpy.interop.errors import WsgiError
 from plugpy.interop.wsgi_files import FileWrapper, file_range
-from plugpy.interop.wsgi_headers import Start, parse_start
+from plugpy.interop.wsgi_headers import Start
 from plugpy.interop.wsgi_outlet import Outlet
 
 if TYPE_CHECKING:
@@ -18,8 +19,6 @@ if TYPE_CHECKING:
 ExcInfo = (
     tuple[type[BaseException], BaseException, TracebackType | None] | tuple[None, None, None] | None
 )
-
-NO_BODY = frozenset({204, 304})
 
 
 class WsgiCall:
@@ -80,7 +79,7 @@ class WsgiCall:
                 exc_info = None  # a traceback that holds this frame would hold itself
         elif self._start is not None:
             raise WsgiError("the WSGI application called start_response twice, without exc_info")
-        self._start = parse_start(status, headers)
+        self._start = self._response.options.memo.of(status, headers)
         return self._write
 
     def _write(self, data: bytes) -> None:
@@ -135,7 +134,7 @@ class WsgiCall:
     @property
     def _no_body(self) -> bool:
         start = self._start
-        return self._method == "HEAD" or (start is not None and start.status in NO_BODY)
+        return self._method == "HEAD" or (start is not None and not has_body(start.status))
 
     def _send_head(self, start: Start) -> None:
         """The body is not wanted: it is not asked for further."""

@@ -89,6 +89,18 @@ class TestWhole:
         assert response.get(b"content-length") is None  # RFC 9110 section 8.6
         assert (await client.get()).status == status
 
+    async def test_a_status_that_nobody_knows(self, serve):
+        client = await (await serve(answering(start(520, TEXT), body(b"odd")))).connect()
+        for _ in range(2):
+            response = await client.get()
+            assert (response.status, response.body) == (520, b"odd")
+
+    async def test_205_has_no_body(self, serve):
+        client = await (await serve(answering(start(205), body(b"odd")))).connect()
+        for _ in range(2):
+            response = await client.get()
+            assert (response.body, response.get(b"content-length")) == (b"", b"0")
+
     async def test_head_has_the_length_and_no_body(self, serve):
         server = await serve(answering(start(200, (b"content-length", b"5")), body(b"Hello")))
         client = await server.connect()
@@ -397,6 +409,11 @@ class TestErrors:
         server = await serve(answering(start(200, (b"content-length", b"5")), *map(body, pieces)))
         assert (await (await server.connect()).get()).status == 500
         assert any("content-length" in line for line in errors())
+
+    async def test_a_content_length_that_is_none_is_a_500(self, serve, errors):
+        server = await serve(answering(start(200, (b"content-length", b"x")), body(b"Hello")))
+        assert (await (await server.connect()).get()).status == 500
+        assert any("'x' is not a number" in line for line in errors())
 
     @pytest.mark.parametrize("second", [b"lo!", b"l"])
     async def test_a_stream_of_another_length_closes_the_connection(self, serve, errors, second):

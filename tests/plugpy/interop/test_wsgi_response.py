@@ -201,7 +201,7 @@ async def test_head_asks_for_no_body(serve_wsgi):
         assert (response.body, response.get(b"content-length")) == (b"", b"5")
 
 
-@pytest.mark.parametrize("status", ["204 No Content", "304 Not Modified"])
+@pytest.mark.parametrize("status", ["204 No Content", "205 Reset Content", "304 Not Modified"])
 @pytest.mark.parametrize("make", [lambda: [b"no"], lambda: iter([b"no"]), list])
 async def test_statuses_without_a_body(serve_wsgi, errors, status: str, make: Any):
     client = await (await serve_wsgi(returning(make, status, []))).connect()
