@@ -8,6 +8,7 @@ from typing import Any, NamedTuple, Self
 from plugpy.conn import query as query_text
 from plugpy.conn.adapter import PeerData, SockData
 from plugpy.conn.errors import BadEncodingError, BadRequestError, InvalidHeaderError
+from plugpy.conn.event_stream import last_event_id
 from plugpy.conn.fields import DEFAULT_PORTS, ConnFields
 
 READ_BODY_LENGTH = 8_000_000
@@ -56,6 +57,12 @@ class RequestSide(ConnFields):
         Source: Plug.Conn.get_req_header/2.
         """
         return self.head.get(key)
+
+    @property
+    def last_event_id(self) -> str | None:
+        """Of server-sent events: the id of the last one that the client has seen before it came
+        back, None where it has not. It comes from the client: check it."""
+        return last_event_id(self)
 
     def put_req_header(self, key: str, value: str) -> Self:
         """Set a request header for the plugs that follow: the first one of that name is replaced.

@@ -13,6 +13,7 @@ from plugpy.conn.errors import (
     ClientDisconnected,
     InvalidHeaderError,
 )
+from plugpy.conn.event_stream import HEARTBEAT, EventStream
 from plugpy.conn.fields import DEFAULT_RESP_HEADERS, ConnFields
 from plugpy.conn.json import dumps
 from plugpy.conn.request import Headers, check_header_name, header_pairs, put_pair
@@ -247,6 +248,30 @@ class ResponseSide(ConnFields):
         if piece:
             await self.adapter.chunk(self, piece)
         return self
+
+    def event_stream(
+        self,
+        *,
+        status: StatusLike = 200,
+        heartbeat: float | None = HEARTBEAT,
+        retry: int | None = None,
+    ) -> EventStream:
+        """Server-sent events, as an async context manager: a plugpy.conn.event_stream.EventStream.
+
+            async with conn.event_stream() as events:
+                async for note in notes.since(events.last_event_id):
+                    await events.send(note.text, id=note.id)
+            return conn
+
+        status, content-type and headers against caches and buffers leave when it is entered.
+        heartbeat: seconds of silence until a comment is sent, 15; None: never. retry: milliseconds
+        that the client waits before it comes back, None: its own default (a few seconds).
+
+        The client leaves: the handler is cancelled, as in any stream. The server stops: the block
+        is left at its `await`, what follows it runs, and the answer ends well, so that the client
+        comes back to the next server. Raises ValueError for wrong options, AlreadySentError.
+        """
+        return EventStream(self, status=status, heartbeat=heartbeat, retry=retry)
 
     def put_resp_trailer(self, key: str, value: str) -> Self:
         """Set a trailer, a field that follows the body of a chunked response.

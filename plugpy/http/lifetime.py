@@ -13,6 +13,7 @@ from acceptors import Connections
 from acceptors.otp import KILLED, NORMAL, SHUTDOWN, Process, Reason
 from acceptors.otp.kill import close_task
 from plugpy.conn import ClientDisconnected, Conn, RequestTimeoutError
+from plugpy.conn.draining import tell_draining
 from plugpy.conn.response import to_bytes
 from plugpy.conn.state import SENT, UPGRADED
 from plugpy.http.blocks import date_field
@@ -200,6 +201,9 @@ class Http1Lifetime(Http1Output):
             self._last = True
             self.upgraded.drain()
             return
+        if conn is not None:
+            tell_draining(conn)
+            conn = self.conn
         if conn is not None and conn.sent and not self._last and conn.state is not UPGRADED:
             # Its head has left and promised a connection that stays: the next request may be on
             # its way. The order is looked at again, and that one will be told, or none has come.
