@@ -5,7 +5,7 @@ import os
 from collections.abc import Awaitable, Collection, Mapping
 from typing import Any
 
-from plugpy.conn import ClientDisconnected, Conn, MethodNotAllowedError, NoRouteError
+from plugpy.conn import ClientDisconnected, Conn, MethodNotAllowedError, NoRouteError, status_of
 from plugpy.conn.query import decode
 from plugpy.debugging.actions import InvalidActionError, is_action, is_known_host, opened
 from plugpy.debugging.answering import Appearance, Banner, answer_with_report
@@ -45,9 +45,10 @@ class Debugger:
     HTML goes to who accepts it, problem+json to who asks for JSON, Markdown to others. Values of
     names such as password, token or api_key are hidden at any depth; an exception's message and
     the source are shown as they are. Content-Security-Policy is replaced by the page's own. The
-    error is raised again, so that the server logs it, once, if its status is 500 or more. Nothing
-    is shown once a response has begun; NoRouteError, MethodNotAllowedError and ClientDisconnected
-    go through: they are answers of a router, or nobody is left to be answered.
+    error is raised again, so that the server logs it, once, if its status is 500 or more; others
+    are logged here, at level debug. Nothing is shown once a response has begun; NoRouteError,
+    MethodNotAllowedError and ClientDisconnected go through: they are answers of a router, or nobody
+    is left to be answered.
 
     An exception with a method `actions` offers buttons, see plugpy.debugging.Action. They are sent
     to /__plug__/debugger/action, signed, and work for an hour, on this machine's own names and
@@ -117,6 +118,10 @@ class Debugger:
     def _answer(self, conn: Conn, error: Exception) -> None:
         if conn.sent or isinstance(error, _PASSED_ON):
             return
+        status = status_of(error)
+        if status < 500:
+            # The server says nothing of what is the client's fault.
+            logger.debug("%s %s is a %s", conn.method, conn.request_path, status, exc_info=error)
         try:
             answer_with_report(conn, error, self._appearance)
         except Exception:

@@ -28,6 +28,7 @@ FILES = {
     "Plug.Conn.Utils": ["test_utils"],
     "Plug.BasicAuth": ["test_basic_auth"],
     "Plug.CSRFProtection": ["test_csrf_protection"],
+    "Plug.Debugger": ["test_debugger"],
     "Plug.ErrorHandler": ["test_error_handler"],
     "Plug.HTML": [],
     "Plug.Head": ["test_head"],
