@@ -5,12 +5,19 @@ at once and answer a close frame before the messages that came ahead of it were 
 of things is ours.
 """
 
+from codecs import IncrementalDecoder, getincrementaldecoder
 from collections.abc import Generator, Sequence
 from struct import Struct
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any, Final
 
+from websockets.exceptions import ProtocolError
 from websockets.frames import Close, Frame, Opcode
 from websockets.streams import StreamReader
+
+try:
+    from websockets.speedups import apply_mask
+except ImportError:  # no compiled part for this machine
+    from websockets.utils import apply_mask
 
 if TYPE_CHECKING:
     from websockets.extensions import Extension
@@ -26,13 +33,22 @@ _SHORT = Struct("!BB").pack
 _MEDIUM = Struct("!BBH").pack
 _LONG = Struct("!BBQ").pack
 
-FINAL = 0x80
+FINAL: Final = 0x80
+RSV1: Final = 0x40
+RSV2: Final = 0x20
+RSV3: Final = 0x10
+MASKED: Final = 0x80
+
+OUT_OF_ORDER: Final = "a continuation of nothing, or a message within a message"
+
+Utf8Decoder = getincrementaldecoder("utf-8")
 
 
 class Codec:
     """One connection's.
 
-    size: bytes of the message whose frames arrive, None between messages; kept by who reads.
+    size: bytes of the message whose frames arrive, None between messages; decoder: what its text is
+    decoded with, None for a binary one. Both are kept by who reads.
     """
 
     __slots__ = (
@@ -42,6 +58,7 @@ class Codec:
         "_max_frame_size",
         "_max_message_size",
         "_reader",
+        "decoder",
         "size",
     )
 
@@ -59,6 +76,7 @@ class Codec:
         self._reader = StreamReader()
         self._frames = self._parse()
         self.size: int | None = None
+        self.decoder: Any = None
 
     @property
     def waiting(self) -> int:
@@ -72,7 +90,7 @@ class Codec:
     def next(self) -> Frame | None:
         """The next frame, None until more bytes are fed.
 
-        Raises ProtocolError, PayloadTooBig, and nothing after that.
+        Raises ProtocolError, PayloadTooBig, UnicodeDecodeError; after that there is no next.
         """
         return next(self._frames, None)
 
@@ -80,13 +98,78 @@ class Codec:
         read = self._reader.read_exact
         extensions = self._extensions or None
         buffer = self._reader.buffer
-        largest = min(self._max_frame_size, self._max_message_size)
         while True:
             while len(buffer) < 2:
                 yield None
-            size = self.size
-            limit = largest if size is None else min(largest, self._max_message_size - size)
+            first, second = buffer[0], buffer[1]
+            if len(buffer) < (second & 0x7F) + 6 or second & 0x7F > 125:
+                yield from self._await_rest(first, second)
+            limit = self._limit(self.size)
             yield (yield from Frame.parse(read, mask=True, max_size=limit, extensions=extensions))
+
+    def _await_rest(self, first: int, second: int) -> Generator[None, None, None]:
+        """A frame that has begun: what is wrong with it is told before its payload has come.
+
+        Returns as soon as the rest is the library's business. What is told, and in which order, is
+        what the whole frame would be told.
+        """
+        try:
+            opcode = Opcode(first & 0x0F)
+        except ValueError:
+            return
+        size, length = self.size, second & 0x7F
+        limit = self._limit(size)
+        if not second & MASKED or first & (RSV2 | RSV3) or limit < length <= 125:
+            return
+        if first & RSV1:
+            if not self._extensions or opcode >= CLOSE:
+                raise ProtocolError("reserved bits must be 0")
+            return  # compressed
+        if opcode >= CLOSE:
+            if length > 125:
+                raise ProtocolError("control frame too long")
+            if not first & FINAL:
+                raise ProtocolError("fragmented control frame")
+            return
+        if (opcode is CONT) != (size is not None):
+            raise ProtocolError(OUT_OF_ORDER)
+        if opcode is BINARY or (opcode is CONT and self.decoder is None):
+            return
+        decoder = Utf8Decoder()
+        if opcode is CONT:
+            if any(one.decode_cont_data for one in self._extensions):  # type: ignore[attr-defined]
+                return
+            decoder.setstate(self.decoder.getstate())
+        yield from self._check_text(length, limit, decoder)
+
+    def _limit(self, size: int | None) -> int:
+        """Bytes that the payload of the next frame may have."""
+        if size is None:
+            return min(self._max_frame_size, self._max_message_size)
+        return min(self._max_frame_size, self._max_message_size - size)
+
+    def _check_text(
+        self, length: int, limit: int, decoder: "IncrementalDecoder"
+    ) -> Generator[None, None, None]:
+        """Judge the text of a frame as it arrives. Raises UnicodeDecodeError."""
+        buffer = self._reader.buffer
+        head = {126: 8, 127: 14}.get(length, 6)
+        while len(buffer) < head:
+            yield None
+        if length > 125:
+            length = int.from_bytes(buffer[2 : head - 4], "big")
+        if length > limit:
+            return  # the library refuses it
+        mask = bytes(buffer[head - 4 : head])
+        seen = 0
+        while len(buffer) < head + length:
+            arrived = len(buffer) - head - seen
+            if arrived:
+                turn = seen % 4
+                piece = buffer[head + seen : head + seen + arrived]
+                decoder.decode(bytes(apply_mask(piece, mask[turn:] + mask[:turn])))
+                seen += arrived
+            yield None
 
     def serialize(self, opcode: Opcode, data: bytes) -> bytes:
         """A whole message as one frame. Compressed where that was agreed on and pays."""

@@ -10,7 +10,6 @@ client is slow or it was a lot for one turn, the rest waits, and soon the client
 
 import asyncio
 import logging
-from codecs import getincrementaldecoder
 from random import uniform
 from time import perf_counter
 from typing import TYPE_CHECKING, Any, Final
@@ -24,10 +23,12 @@ from plugpy.websocket.codec import (
     BINARY,
     CLOSE,
     CONT,
+    OUT_OF_ORDER,
     PING,
     PONG,
     TEXT,
     Codec,
+    Utf8Decoder,
     close_payload,
     parse_close,
 )
@@ -54,8 +55,6 @@ elsewhere, and not all in the same moment."""
 DRAIN_LONGEST: Final = 10.0
 """Seconds over which they are spread at most."""
 
-Utf8Decoder = getincrementaldecoder("utf-8")
-
 
 class WebSocketConnection(asyncio.Protocol):
     """The peer of a Receiver, and the protocol of the transport. See Peer for its public half.
@@ -65,7 +64,6 @@ class WebSocketConnection(asyncio.Protocol):
 
     __slots__ = (
         "_codec",
-        "_decoder",
         "_held",
         "_in_line",
         "_latency",
@@ -106,9 +104,7 @@ class WebSocketConnection(asyncio.Protocol):
             options.compress_from,
         )
         self._state = OPEN
-        # Of a message that comes in several frames: its pieces, and what its text is decoded with.
-        self._pieces: list[Any] = []
-        self._decoder: Any = None
+        self._pieces: list[Any] = []  # of a message that comes in several frames
         self._out: list[bytes] | None = None
         self._held = False
         self._in_line = False
@@ -260,31 +256,31 @@ class WebSocketConnection(asyncio.Protocol):
             self._close_came(*parse_close(bytes(data)))
         elif opcode is CONT:
             if self._codec.size is None:
-                raise ProtocolError("a continuation of nothing")
+                raise ProtocolError(OUT_OF_ORDER)
             self._piece(data, frame.fin)
         elif self._codec.size is not None:
-            raise ProtocolError("a message began before the last one had ended")
+            raise ProtocolError(OUT_OF_ORDER)
         elif frame.fin:
             message = str(data, "utf-8") if opcode is TEXT else bytes(data)
             if self._state == OPEN:
                 self.receiver.message(message)
         else:
             self._codec.size = 0
-            self._decoder = Utf8Decoder() if opcode is TEXT else None
+            self._codec.decoder = Utf8Decoder() if opcode is TEXT else None
             self._piece(data, False)
 
     def _piece(self, data: Any, last: bool) -> None:
         """A piece of a message in several frames; its text is judged as it comes."""
         codec = self._codec
         codec.size = (codec.size or 0) + len(data)
-        decoder = self._decoder
+        decoder = codec.decoder
         if data or last:
             # Without an end, pieces of nothing could come for ever.
             piece = bytes(data) if decoder is None else decoder.decode(data, last)
             self._pieces.append(piece)
         if last:
             pieces, self._pieces = self._pieces, []
-            self._decoder = codec.size = None
+            codec.decoder = codec.size = None
             if self._state == OPEN:
                 self.receiver.message(b"".join(pieces) if decoder is None else "".join(pieces))
 
@@ -315,8 +311,10 @@ class WebSocketConnection(asyncio.Protocol):
             payload = b"" if code == codes.NO_STATUS else close_payload(code, "")
             self._write(self._codec.serialize(CLOSE, payload))
         self.close_code, self.close_reason = code, reason
-        # Section 7.1.1: the server closes first. Nothing more can come, so nothing is lost.
-        self._end(linger=False)
+        # Section 7.1.1: the server closes first. By its own half alone, where that can be: what a
+        # client sends after its close frame would reset the connection, and lose our last messages.
+        transport = self.upgraded_from.transport
+        self._end(linger=transport is not None and transport.can_write_eof())
 
     def _fail(self, code: int, reason: str) -> None:
         """Section 7.1.7: tell why, and read no further."""

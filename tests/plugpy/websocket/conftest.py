@@ -163,6 +163,7 @@ class Client:
         except ConnectionError:
             pass
         assert rest == b""
+        self.close()  # the server has closed its half, and waits for ours
 
     async def __call__(self, opcode: int, data: bytes | str = b"", **how: Any) -> None:
         """Send one frame."""

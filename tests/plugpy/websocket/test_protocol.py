@@ -13,6 +13,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from plugpy.websocket.codec import OUT_OF_ORDER
 from plugpy.websocket.codes import REASON_LIMIT, check_close
 from plugpy.websocket.connection import READ_AHEAD, TURN
 
@@ -170,6 +171,54 @@ async def test_closed(serve: Any, style: Any, name: str, bytewise: bool) -> None
     assert (await client.closed())[0] == code
 
 
+LONG = 100_000
+
+EARLY: dict[str, tuple[bytes, int]] = {
+    "text that is not UTF-8": (frame(TEXT, b"a\xff" + b"x" * LONG)[:500], 1007),
+    "after a part that is": (frame(TEXT, b"x" * 5000 + b"\xff" + b"x" * LONG)[:6000], 1007),
+    "above U+10FFFF": (frame(TEXT, b"\xf4\x90\x80\x80" + b"x" * LONG)[:16], 1007),
+    "in a later fragment": (
+        frame(TEXT, EURO[:2], fin=False) + frame(CONT, b"x" * LONG)[:100],
+        1007,
+    ),
+    "short": (frame(TEXT, b"\xff" + b"x" * 100)[:20], 1007),
+    "a ping too long": (frame(PING, b"x" * 126)[:2], 1002),
+    "a fragmented ping": (frame(PING, b"x" * 100, fin=False)[:2], 1002),
+    "a continuation of nothing": (frame(CONT, b"x" * LONG)[:2], 1002),
+    "a message within a message": (
+        frame(TEXT, b"x", fin=False) + frame(TEXT, b"x" * LONG)[:2],
+        1002,
+    ),
+    "RSV1": (frame(TEXT, b"x" * LONG, rsv=4)[:2], 1002),
+    "no mask": (frame(BINARY, b"x" * LONG, mask=None)[:10], 1002),
+    "too long": (frame(TEXT, b"x" * (16 * 1_048_576 + 1))[:14], 1009),
+}
+
+
+@styles
+@pytest.mark.parametrize("bytewise", [False, True], ids=["whole", "bytewise"])
+@pytest.mark.parametrize("name", EARLY)
+async def test_what_is_wrong_is_told_before_the_rest_comes(
+    serve: Any, style: Any, name: str, bytewise: bool
+) -> None:
+    data, code = EARLY[name]
+    client = await (await serve(style())).connect()
+    await play(client, data, bytewise and len(data) < 1000)
+    assert (await client.closed())[0] == code
+
+
+@styles
+async def test_long_text_that_comes_in_pieces(serve: Any, style: Any) -> None:
+    """Each piece is judged with the mask turned to where it begins."""
+    text = "€uro " * 5000
+    client = await (await serve(style())).connect()
+    data = frame(TEXT, text.encode()[:7], fin=False) + frame(CONT, text.encode()[7:])
+    for start in range(0, len(data), 1013):
+        await client.send(data[start : start + 1013])
+        await asyncio.sleep(0)
+    assert await client.text() == text
+
+
 @styles
 async def test_messages_before_a_close_are_answered_first(serve: Any, style: Any) -> None:
     client = await (await serve(callbacks())).connect()
@@ -178,11 +227,20 @@ async def test_messages_before_a_close_are_answered_first(serve: Any, style: Any
     assert await client.closed() == (4000, "")
 
 
+async def test_what_comes_after_a_close_does_not_cut_the_answers(serve: Any) -> None:
+    """Closing with unread bytes would reset the connection, and lose what is on its way."""
+    client = await (await serve(callbacks())).connect()
+    large = b"x" * 2_000_000
+    await client.send(frame(TEXT, large) + close_frame() + frame(PING) * 1000)
+    assert len((await client.frame()).data) == len(large)
+    assert (await client.closed())[0] == 1000
+
+
 async def test_a_fault_is_told_after_what_was_right(serve: Any) -> None:
     client = await (await serve(callbacks())).connect()
     await client.send(frame(TEXT, b"1", fin=False) + frame(CONT, b"2") + frame(CONT, b"3"))
     assert await client.text() == "12"
-    assert await client.closed() == (1002, "a continuation of nothing")
+    assert await client.closed() == (1002, OUT_OF_ORDER)
 
 
 async def test_a_flood_of_small_frames_leaves_others_their_turn(serve: Any) -> None:
@@ -365,7 +423,7 @@ async def test_a_fault_is_told_although_more_arrives(serve: Any) -> None:
     server = await serve(callbacks())
     client = await server.connect()
     await client.send(frame(CONT, b"x") + bytes(500_000))
-    assert await client.closed() == (1002, "a continuation of nothing")
+    assert await client.closed() == (1002, OUT_OF_ORDER)
 
 
 def test_reasons_are_cut_at_a_character() -> None:

@@ -41,6 +41,9 @@ class Wire:
     def write(self, data: bytes) -> None:
         self.sent += data
 
+    def can_write_eof(self) -> bool:
+        return True
+
     def pause_reading(self) -> None:
         pass
 
