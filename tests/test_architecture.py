@@ -18,7 +18,7 @@ MAY_IMPORT = {
     "plugpy.http": {"conn", "debugging"},
     "plugpy.websocket": {"conn", "http"},
     "plugpy.interop": {"conn", "http", "pipeline", "websocket"},
-    "plugpy.testing": {"conn"},
+    "plugpy.testing": {"conn", "http", "server"},
 }
 
 

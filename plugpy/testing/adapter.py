@@ -1,13 +1,29 @@
 """An adapter without a socket: it records what a Conn sends (Plug.Adapters.Test.Conn)."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from contextvars import ContextVar
 from typing import Any
 
 from acceptors.otp import Process, Reason, TaskSupervisor
-from plugpy.conn import Conn, PeerData, RequestTooLargeError, SockData
+from plugpy.conn import PeerData, RequestTooLargeError, SockData
 from plugpy.conn.fields import ConnFields
 
+_witnesses: ContextVar["list[TestAdapter] | None"] = ContextVar("witnesses", default=None)
+"""The adapters that have sent while `witnessing` was open."""
+
 KINDS = {"text": "text/plain; charset=utf-8", "json": "application/json"}
+
+
+@contextmanager
+def witnessing() -> "Iterator[list[TestAdapter]]":
+    """The adapters that send a response in this block, in this task or those it starts."""
+    adapters: list[TestAdapter] = []
+    token = _witnesses.set(adapters)
+    try:
+        yield adapters
+    finally:
+        _witnesses.reset(token)
 
 
 class _TestTasks(TaskSupervisor):
@@ -77,6 +93,8 @@ class TestAdapter:
         self.sent_status = conn.status
         self.sent_headers = list(conn.resp_headers)
         self.sent_body = b"" if conn.head.method == "HEAD" else body
+        if (adapters := _witnesses.get()) is not None:
+            adapters.append(self)
 
     def send_resp(self, conn: ConnFields, body: bytes, kind: str = "") -> None:
         self._sent(conn, body, KINDS.get(kind))
@@ -126,30 +144,3 @@ class TestAdapter:
 
     def get_http_protocol(self) -> str:
         return self.http_protocol
-
-
-def conn(
-    method: str = "GET",
-    path: str = "/",
-    body: str | bytes = b"",
-    headers: dict[str, str] | Sequence[tuple[str, str]] = (),
-    **adapter_options: Any,
-) -> Conn:
-    """A Conn to hand to any plug, without a server (Plug.Test.conn/3).
-
-    path: starts with "/", may have a query. body: str or bytes. headers: dict or pairs. Further
-    options go to TestAdapter. What was sent is read from `conn.adapter`, `conn.status`,
-    `conn.resp_body`. The host is www.example.com unless a host header is given.
-    Raises ValueError for a path that does not start with "/".
-    """
-    from plugpy.conn import RequestHead
-
-    if not path.startswith("/"):
-        raise ValueError(f"the path of a test conn starts with '/', got {path!r}")
-    pairs = list(headers.items() if isinstance(headers, dict) else headers)
-    if not any(name.lower() == "host" for name, _ in pairs):
-        pairs.insert(0, ("host", "www.example.com"))
-    target, _, query = path.partition("?")
-    head = RequestHead.from_headers(method.upper(), target, query, pairs)
-    data = body.encode() if isinstance(body, str) else body
-    return Conn(TestAdapter(data, **adapter_options), head)

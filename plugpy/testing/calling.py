@@ -1,6 +1,8 @@
-"""Running plugs in tests that are not async."""
+"""Running plugs to their end, in tests that are async and in those that are not."""
 
 import asyncio
+import inspect
+import warnings
 from collections.abc import Awaitable
 from typing import Any
 
@@ -11,16 +13,38 @@ def call(plug: Any, conn: Conn) -> Conn:
     """The conn as `plug` gives it back; a plug that is async runs to its end.
 
     plug: any plug, a class of which is made without options. Raises what the plug raises, and
-    RuntimeError for an async plug inside an event loop: `await plug(conn)` there.
+    RuntimeError for an async plug inside an event loop: `await acall(plug, conn)` there.
     """
-    if isinstance(plug, type):
-        plug = plug()
-    result = plug(conn)
-    if isinstance(result, Awaitable):
-        result = asyncio.run(_wait_for(result))
-    ended: Conn = result
+    ended: Conn = finish(_start(plug, conn), "acall")
     return ended
 
 
-async def _wait_for(awaitable: Awaitable[Conn]) -> Conn:
+async def acall(plug: Any, conn: Conn) -> Conn:
+    """`call` for async tests: `conn = await acall(App, conn("GET", "/"))`."""
+    result = _start(plug, conn)
+    ended: Conn = await result if isinstance(result, Awaitable) else result
+    return ended
+
+
+def _start(plug: Any, conn: Conn) -> Any:
+    return (plug() if isinstance(plug, type) else plug)(conn)
+
+
+def finish(result: Any, instead: str) -> Any:
+    """`result`, awaited where it must be. instead: the function for those in an event loop."""
+    if not isinstance(result, Awaitable):
+        return result
+    try:
+        asyncio.get_running_loop()
+    except RuntimeError:
+        return asyncio.run(_wait_for(result))
+    if inspect.iscoroutine(result):
+        with warnings.catch_warnings():
+            # The error below says enough: not one warning more for each that it would have awaited.
+            warnings.simplefilter("ignore", RuntimeWarning)
+            result.close()
+    raise RuntimeError(f"this is async, and an event loop is running: use `await {instead}(...)`")
+
+
+async def _wait_for(awaitable: Awaitable[Any]) -> Any:
     return await awaitable

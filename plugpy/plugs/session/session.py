@@ -91,7 +91,8 @@ class Session:
     def _fetch_session(self, conn: Conn) -> None:
         cookie = conn.req_cookies.get(self._key)
         sid, data = (None, {}) if cookie is None else self._store.get(conn, cookie)
-        conn.private["plug_session"] = data
+        # What a plug before this one (or a test) has put there counts more (Plug.Session).
+        conn.private["plug_session"] = {**data, **conn.private.get("plug_session", {})}
         conn.private["plug_session_fetch"] = "done"
         conn.private["plug_session_info"] = None
 
