@@ -57,6 +57,7 @@ class Static:
       dotfiles        False: files and folders whose name begins with a dot are not there
       follow_symlinks False: a link that leads out of the folder is not followed
 
+    What is sent halts; what is missing, a folder, or left out by `only` goes on, whatever its name.
     Files go by sendfile(2). One range of bytes is sent as 206, one past the end is a 416, several
     are answered by the whole. if-none-match, if-modified-since, if-match, if-unmodified-since and
     if-range are kept to. Segments "..", "." and those with a slash, backslash, colon or NUL byte

@@ -44,8 +44,9 @@ class Parsers:
     `conn.params` is query, body and path in one, path before body before query. Place it after
     Session and before MethodOverride, CSRFProtection and the router. Options of one parser:
     `Json(decoder=..., nest_all=...)`, `Multipart(max_files=..., file_length=...)`. A body that is
-    too long is a 413, one that comes too slowly a 408, one that is not what its type says a 400.
-    Raises ValueError where there is no parser, or none of a name.
+    too long is a 413, one of which nothing comes for 15 seconds a 408 (5 in the headers of a
+    part), one that is not what its type says a 400. Raises ValueError where there is no parser, or
+    none of a name.
 
     >>> from plugpy.pipeline import Pipeline
     >>> from plugpy.testing import call, conn

@@ -44,6 +44,7 @@ FILES = {
     "Plug.Session.ETS": ["test_session_memory"],
     "Plug.Static": ["test_static"],
     "Plug.Telemetry": ["test_telemetry"],
+    "Plug.Upload": ["test_upload"],
 }
 
 VERDICTS = ("met", "differs on purpose", "not applicable", "not yet")
@@ -109,3 +110,19 @@ def test_the_totals_are_those_of_the_rows(heading: str) -> None:
     )
     assert total is not None
     assert [int(number) for number in total.groups()] == [len(verdicts), *counts]
+
+
+def test_the_sum_is_that_of_all_parts() -> None:
+    table = numbers_of_the_table()
+    sums = [sum(column) for column in zip(*table.values(), strict=True)]
+    total = re.search(r"^\| all \|" + r" (\d+) \|" * 5 + "$", DOCUMENT.read_text(), re.MULTILINE)
+    assert total is not None
+    assert [int(number) for number in total.groups()] == sums
+    assert sum(sums[1:]) == sums[0]
+
+
+def numbers_of_the_table() -> dict[str, list[int]]:
+    """Part -> its cases, and how many of them are met, differ, do not apply, are not there yet."""
+    found = re.findall(r"^\| (Plug\.[^|]+) \|" + r" (\d+) \|" * 5 + "$", DOCUMENT.read_text(), re.M)
+    assert found
+    return {part: [int(number) for number in numbers] for part, *numbers in found}

@@ -432,6 +432,8 @@ def test_raise_on_missing_only_passes_through_when_path_has_colons_and_does_not_
 def test_raise_on_missing_only_passes_through_when_path_has_dot_dot_segments(root: Path) -> None:
     is_not_there(guarded(root, "/public/..%2Fsecret", only=["assets"]))
     is_not_there(guarded(root, "/public/../secret", only=["assets"]))
+    # There is a file at the end of this way.
+    is_not_there(guarded(root, f"/public/../{root.name}/files/hello.txt", only=["assets"]))
 
 
 def test_raise_on_missing_only_passes_through_when_path_has_null_bytes(root: Path) -> None:
