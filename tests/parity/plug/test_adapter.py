@@ -100,3 +100,17 @@ def test_use_custom_ssl_data() -> None:
     c = conn("GET", "/", scheme="https")
     c.adapter.ssl_data = {"version": "TLSv1.3"}
     assert c.get_ssl_data() == {"version": "TLSv1.3"}
+
+
+def test_custom_params_sets_content_type_to_multipart_mixed_when_content_type_is_not_set() -> None:
+    """A form is sent as a browser sends it."""
+    assert conn("POST", form={"a": 1}).get_req_header("content-type") == [
+        "application/x-www-form-urlencoded"
+    ]
+    (kind,) = conn("POST", form={"a": 1}, files={"b": b"c"}).get_req_header("content-type")
+    assert kind.startswith("multipart/form-data; boundary=")
+
+
+def test_custom_params_does_not_change_content_type_when_set() -> None:
+    c = conn("POST", form={"a": 1}, headers={"content-type": "text/plain"})
+    assert c.get_req_header("content-type") == ["text/plain"]

@@ -13,7 +13,7 @@ from plugpy.conn import (
     InvalidHeaderError,
     UnfetchedError,
 )
-from plugpy.testing import conn
+from plugpy.testing import conn, delete_req_cookie, put_req_cookie
 
 SECRET = "0123456789abcdef" * 4
 TOKEN = re.compile(r"[\w.-]+")
@@ -50,11 +50,20 @@ def test_req_cookies_and_fetch_cookies() -> None:
 
 
 def test_put_req_cookie_and_delete_req_cookie() -> None:
-    """The builder takes the header itself."""
+    c = conn("GET", "/")
+    assert c.get_req_header("cookie") == []
+    assert put_req_cookie(c, "foo", "bar").get_req_header("cookie") == ["foo=bar"]
+    assert delete_req_cookie(c, "foo").get_req_header("cookie") == []
+    put_req_cookie(put_req_cookie(c, "foo", "bar"), "baz", "bat")
+    assert c.req_cookies == {"foo": "bar", "baz": "bat"}
+    # Also once they were fetched.
+    assert put_req_cookie(c, "foo", "new").req_cookies == {"foo": "new", "baz": "bat"}
+
+
+def test_cookies_of_several_headers() -> None:
     c = conn("GET", "/", headers=[("cookie", "a=one"), ("cookie", "b=two")])
     assert c.get_req_header("cookie") == ["a=one", "b=two"]
     assert c.req_cookies == {"a": "one", "b": "two"}
-    assert conn("GET", "/").get_req_header("cookie") == []
 
 
 def test_put_resp_cookie_and_delete_resp_cookie() -> None:
@@ -251,3 +260,18 @@ def test_sign_and_encrypt_together_raise() -> None:
 def test_a_value_that_is_not_text_must_be_signed_or_encrypted() -> None:
     with pytest.raises(ValueError, match="sign=True"):
         conn("GET", "/").put_resp_cookie("a", {"user": 42})
+
+
+def put_protected_req_cookie(protect: str, fetch: str) -> None:
+    c = put_req_cookie(secret_conn(), "foo", "secret bar", **{protect: True})
+    (cookie,) = c.get_req_header("cookie")
+    assert re.fullmatch(r"foo=[\w.=-]+", cookie)
+    assert c.fetch_cookies(**{fetch: ["foo"]}).cookies == {"foo": "secret bar"}
+
+
+def test_signed_and_encrypted_cookies_put_req_cookie_with_sign_true() -> None:
+    put_protected_req_cookie("sign", "signed")
+
+
+def test_signed_and_encrypted_cookies_put_req_cookie_with_encrypt_true() -> None:
+    put_protected_req_cookie("encrypt", "encrypted")

@@ -7,7 +7,7 @@ import pytest
 from plugpy.conn import Conn
 from plugpy.plugs import Session
 from plugpy.plugs.session import MemoryStore
-from plugpy.testing import conn
+from plugpy.testing import conn, init_test_session, recycle_cookies
 
 
 class Store(MemoryStore):
@@ -95,3 +95,26 @@ def test_generates_sid() -> None:
 def test_converts_store_reference() -> None:
     with pytest.raises(TypeError, match="store is an object such as"):
         Session(store="memory", key="app")  # type: ignore[arg-type]
+
+
+def test_init_test_session() -> None:
+    c = init_test_session(conn("GET", "/"), a=1)
+    assert c.get_session("a") == 1
+    assert c.fetch_session().get_session("a") == 1
+    assert c.put_session("b", 2).get_session("b") == 2
+    assert c.delete_session("b").get_session("b") is None
+    assert c.clear_session().get_session("a") is None
+
+
+def test_init_test_session_merges_values_when_called_after_plug_session() -> None:
+    c = request(Session(store=Store(), key="app")).put_session("a", 1).put_session("b", 2)
+    init_test_session(c, {"b": 3}, other=4)
+    assert c.get_session() == {"a": 1, "b": 3, "other": 4}
+
+
+def test_init_test_session_merges_values_when_called_before_plug_session() -> None:
+    plug = Session(store=Store(), key="app")
+    before = request(plug).put_session("a", 1).put_session("b", 2).send_resp(200, "")
+    c = recycle_cookies(conn("GET", "/"), before)
+    plug(init_test_session(c, b=3, other=4))
+    assert c.get_session() == {"a": 1, "b": 3, "other": 4}
