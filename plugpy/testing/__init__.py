@@ -2,8 +2,11 @@
 
 Lives here: `conn`, which builds a Conn with an adapter that records what is sent; `call` and
 `acall`, which run any plug on it to its end; functions on what was sent, cookies, sessions, peers
-and errors.
+and errors; `LiveServer` and `serving`, a real server. The pytest fixtures are in
+plugpy.pytest_plugin, which is imported by every pytest and so must not import this room.
 """
+
+from typing import TYPE_CHECKING, Any
 
 from plugpy.testing.adapter import TestAdapter
 from plugpy.testing.building import conn
@@ -14,7 +17,14 @@ from plugpy.testing.error_sent import assert_error_sent, assert_error_sent_async
 from plugpy.testing.sent import SentResponse, sent_chunks, sent_informs, sent_resp, sent_upgrades
 from plugpy.testing.sessions import init_test_session
 
+if TYPE_CHECKING:
+    from plugpy.testing.live import LeakError as LeakError
+    from plugpy.testing.live import LiveServer as LiveServer
+    from plugpy.testing.live import serving as serving
+
 __all__ = [
+    "LeakError",
+    "LiveServer",
     "SentResponse",
     "TestAdapter",
     "acall",
@@ -34,4 +44,14 @@ __all__ = [
     "sent_informs",
     "sent_resp",
     "sent_upgrades",
+    "serving",
 ]
+
+
+def __getattr__(name: str) -> Any:
+    # A server is much to import for those who test plugs.
+    if name not in ("LeakError", "LiveServer", "serving"):
+        raise AttributeError(f"module 'plugpy.testing' has no attribute {name!r}")
+    from plugpy.testing import live
+
+    return getattr(live, name)
