@@ -7,7 +7,17 @@ encrypted; `MemoryStore` keeps it in this process. A store of your own has the t
 
 from plugpy.plugs.session.cookie_store import CookieStore, Serializer
 from plugpy.plugs.session.memory_store import MemoryStore
+from plugpy.plugs.session.redis_store import RedisStore
 from plugpy.plugs.session.session import Session
-from plugpy.plugs.session.store import Store
+from plugpy.plugs.session.store import AsyncStore, SessionStoreError, Store
 
-__all__ = ["CookieStore", "MemoryStore", "Serializer", "Session", "Store"]
+__all__ = [
+    "AsyncStore",
+    "CookieStore",
+    "MemoryStore",
+    "RedisStore",
+    "Serializer",
+    "Session",
+    "SessionStoreError",
+    "Store",
+]

@@ -1,10 +1,17 @@
 """Store: what Session asks of the place where sessions are kept (Plug.Session.Store)."""
 
+from collections.abc import Awaitable
 from typing import Any, Protocol
 
-from plugpy.conn import Conn
+from plugpy.conn import Conn, ConnError
 
 Data = dict[str, Any]
+
+
+class SessionStoreError(ConnError):
+    """The store does not answer. The request is answered by 503."""
+
+    status = 503
 
 
 class Store(Protocol):
@@ -25,4 +32,22 @@ class Store(Protocol):
 
     def delete(self, conn: Conn, sid: str) -> None:
         """Forget a session."""
+        ...
+
+
+class AsyncStore(Protocol):
+    """The same for a store that is asked over a network: the answer waits for what is written."""
+
+    max_age: float
+
+    async def get(self, conn: Conn, cookie: str) -> tuple[str | None, Data]:
+        """As in Store. Raises SessionStoreError."""
+        ...
+
+    def put(self, conn: Conn, sid: str | None, data: Data) -> tuple[str, Awaitable[None]]:
+        """The value of the cookie, and what writes `data`; that may raise SessionStoreError."""
+        ...
+
+    def delete(self, conn: Conn, sid: str) -> Awaitable[None]:
+        """What forgets the session; it may raise SessionStoreError."""
         ...
