@@ -25,9 +25,9 @@ class BodyLimits(Protocol):
     max_trailers: int
 
 
-TURN = 1000
-"""Chunks, or parts of them, that are decoded in one turn of the event loop: about a millisecond.
-One read may bring 40,000."""
+TURN = 250
+"""Chunks, or parts of them, that are decoded in one turn of the event loop: about a quarter of a
+millisecond. One read may bring 40,000."""
 
 _SIZE = re.compile(
     # RFC 9112 section 7.1: 1*HEXDIG, then extensions: token [ "=" ( token / quoted-string ) ].

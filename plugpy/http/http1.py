@@ -73,6 +73,13 @@ WAITED = -1
 SHORT = 1024
 """Bytes of a half-sent head that is judged anew with everything that arrives."""
 
+PIECES = 8
+"""Small pieces that a head, or a body, may come in; then its sender is read from now and then. Each
+costs about as much as a request."""
+
+SMALL_PIECE = 256
+"""Bytes of a read below which it is a small piece."""
+
 
 class Http1Connection(Http1Lifetime):
     """An HTTP/1.0 or 1.1 connection: process, asyncio protocol and Conn adapter in one object.
@@ -80,10 +87,11 @@ class Http1Connection(Http1Lifetime):
     connections: the supervisor; options: HttpOptions. See acceptors.Connection for the rest.
     """
 
-    # How many requests there were, and how many empty lines since; not set before the first one.
-    __slots__ = ("_empty_lines",)
+    # How many requests there were, and how many empty lines and small pieces since; not set before
+    # the first of these.
+    __slots__ = ("_oddities",)
 
-    _empty_lines: tuple[int, int]
+    _oddities: tuple[int, int, int]
 
     # -- bytes in
 
@@ -138,11 +146,19 @@ class Http1Connection(Http1Lifetime):
 
     def _take_in(self, data: bytes) -> None:
         """Bytes that arrive while a request is served or skipped, or is half there."""
+        size = len(data)
         if self._closing or self._deaf:
+            if size > LARGE_READ:
+                # What is thrown away was copied by the kernel all the same.
+                self.runtime.hold_back(self)
             return
         body = self._body
         if body is not None and not body.ended:
-            if data and (body.waiting or len(data) > LARGE_READ):
+            if size > LARGE_READ:
+                self.runtime.hold_back(self)
+            elif 0 < size < SMALL_PIECE:
+                self._note_small_piece()
+            if data and (body.waiting or size > LARGE_READ):
                 if not body.waiting:
                     self.runtime.stand_in_line(partial(self._decode_on, body))
                 body.waiting += data
@@ -286,16 +302,18 @@ class Http1Connection(Http1Lifetime):
         data = self._without_empty_lines(data)
         if not data:
             return
-        if kept <= 0:
-            self.since = self.runtime.now
         options = self.runtime.options
         size = len(data)
+        if kept <= 0:
+            self.since = self.runtime.now
+        elif size - kept < SMALL_PIECE:
+            self._note_small_piece()
         # PERF: a long head is judged when it begins, now and then, and when it is complete. Later
         # bytes change no verdict.
         if (
             kept <= 0
             or size <= SHORT
-            or size.bit_length() != kept.bit_length()
+            or (size <= LARGE_READ and size.bit_length() != kept.bit_length())
             or size > options.max_head
         ):
             fault = find_fault(data, options)
@@ -307,16 +325,29 @@ class Http1Connection(Http1Lifetime):
         """RFC 9112 section 2.2: empty lines before a request line are ignored, but not for ever."""
         rest = without_empty_lines(data)
         if len(rest) < len(data):
-            at, seen = getattr(self, "_empty_lines", (0, 0))
-            seen = (seen if at == self.requests else 0) + (len(data) - len(rest)) // 2
-            self._empty_lines = self.requests, seen
-            if seen > self.runtime.options.max_empty_lines:
+            lines, pieces = self._seen()
+            lines += (len(data) - len(rest)) // 2
+            self._oddities = self.requests, lines, pieces
+            if lines > self.runtime.options.max_empty_lines:
                 raise HttpError("empty_lines")
         return rest
 
+    def _note_small_piece(self) -> None:
+        """A bit of a head or of a body has come. Who sends many of them is read from now and then,
+        so that the next ones come together."""
+        lines, pieces = self._seen()
+        self._oddities = self.requests, lines, pieces + 1
+        if pieces >= PIECES:
+            self.runtime.hold_back(self, rest=True)
+
+    def _seen(self) -> tuple[int, int]:
+        """Empty lines and small pieces since the last request."""
+        at, lines, pieces = getattr(self, "_oddities", (0, 0, 0))
+        return (lines, pieces) if at == self.requests else (0, 0)
+
     def update_reading(self) -> None:
-        """Hold the client back while more waits than `read_buffer`, or while it does not take what
-        was sent."""
+        """Hold the client back while more waits than `read_buffer`, while it does not take what
+        was sent, and where others are read from first (Runtime.hold_back)."""
         transport = self.transport
         if transport is None:
             return
@@ -324,10 +355,11 @@ class Http1Connection(Http1Lifetime):
         body = self._body
         pause = (
             self._write_paused
+            or self in self.runtime.held
             or (self._buffer is not None and len(self._buffer) > limit)
             or (body is not None and body.held + len(body.waiting) > limit)
         )
-        if pause != self._read_paused:
+        if pause != self._read_paused and not transport.is_closing():
             self._read_paused = pause
             if pause:
                 transport.pause_reading()

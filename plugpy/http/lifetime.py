@@ -182,7 +182,7 @@ class Http1Lifetime(Http1Output):
             self._flush(out)
         self.since = self.runtime.now
         if linger and self.runtime.options.linger_timeout:
-            if self._read_paused:
+            if self._read_paused and self not in self.runtime.held:
                 self._read_paused = False
                 transport.resume_reading()
             if transport.can_write_eof():

@@ -9,7 +9,8 @@ from pathlib import Path
 from plugpy.http import VERDICTS, HttpOptions
 from plugpy.http.body import TURN as CHUNKS
 from plugpy.http.head import MEMO_LARGEST
-from plugpy.http.http1 import TURN
+from plugpy.http.http1 import LARGE_READ, PIECES, SMALL_PIECE, TURN
+from plugpy.http.runtime import LINE_TIME, READS, REST
 
 PAGE = (Path(__file__).parents[3] / "docs/reference/limits.md").read_text()
 
@@ -48,4 +49,8 @@ def test_the_statuses_of_limits_are_those_of_verdicts():
 def test_the_fixed_bounds():
     assert f"{TURN} pipelined requests" in PAGE
     assert f"{CHUNKS} chunks" in PAGE
+    assert f"{LARGE_READ // 1024} KB of a read" in PAGE
+    assert f"{1000 * LINE_TIME:g} ms of each turn" in PAGE
+    assert f"{READS} of all those in a turn" in PAGE
+    assert f"{PIECES} pieces of less than {SMALL_PIECE} bytes rests for {1000 * REST:g} ms" in PAGE
     assert f"none above {MEMO_LARGEST} bytes" in PAGE
