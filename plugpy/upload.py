@@ -1,6 +1,8 @@
 """Upload: a file that came with a request (Plug.Upload).
 
-It lies on disk under a random name and vanishes with the request, unless it is kept or moved.
+It lies on disk under a random name and vanishes with the request, whatever its end: an answer, a
+crash, a client that leaves, a handler that is killed; unless it is kept or moved. What goes on
+after the request (`conn.tasks`) must be given a file that was kept.
 """
 
 import asyncio
@@ -9,6 +11,7 @@ import os
 import shutil
 import tempfile
 import weakref
+from collections.abc import Callable
 from typing import IO, Any
 
 
@@ -65,6 +68,10 @@ class Upload:
         self.path = target
         return target
 
+    def delete_unless_kept(self) -> Callable[[], object]:
+        """What the end of the request calls; it does not hold the Upload."""
+        return self._vanish
+
     def delete(self) -> None:
         """Delete the file now (Plug.Upload.delete/1)."""
         self._vanish()
@@ -96,9 +103,17 @@ class UploadWriter:
             view = view[self._file.write(view) :]
 
     def finish(self, conn: Any) -> Upload:
-        """The upload, whose file vanishes with the request of `conn`."""
+        """The upload, whose file vanishes with the request of `conn`.
+
+        Where the server does not tell when that is over (the test kit, ASGI), it vanishes with the
+        Upload.
+        """
         self._file.close()
-        return Upload(self._path, self._filename, self._content_type, self.size)
+        upload = Upload(self._path, self._filename, self._content_type, self.size)
+        at_end = getattr(conn.adapter, "at_end", None)
+        if at_end is not None and not at_end(conn, upload.delete_unless_kept()):
+            upload.delete()
+        return upload
 
     def abandon(self) -> None:
         """Leave nothing behind."""

@@ -6,6 +6,7 @@ connection only keeps when its state has changed last.
 
 import logging
 from asyncio import Future, Task
+from collections.abc import Callable
 from contextvars import Context
 from typing import Any
 
@@ -14,6 +15,7 @@ from acceptors.otp import KILLED, NORMAL, SHUTDOWN, Process, Reason
 from acceptors.otp.kill import close_task
 from plugpy.conn import ClientDisconnected, Conn, RequestTimeoutError
 from plugpy.conn.draining import tell_draining
+from plugpy.conn.fields import ConnFields
 from plugpy.conn.response import to_bytes
 from plugpy.conn.state import SENT, UPGRADED
 from plugpy.http.blocks import date_field
@@ -21,7 +23,12 @@ from plugpy.http.errors import VERDICTS, HttpError
 from plugpy.http.failure import refusal
 from plugpy.http.options import HttpOptions
 from plugpy.http.output import Http1Output
-from plugpy.http.request_process import RequestProcess, request_ended, requests
+from plugpy.http.request_process import (
+    RequestProcess,
+    process_of,
+    request_ended,
+    requests,
+)
 from plugpy.http.runtime import TICK
 from plugpy.http.traffic import has_left, traffic, unread
 
@@ -93,6 +100,18 @@ class Http1Lifetime(Http1Output):
         self.since = self.runtime.now
 
     # -- the end of a request
+
+    def at_end(self, conn: ConnFields, callback: Callable[[], object]) -> bool:
+        """Call `callback` when the request of `conn` is over; False where it is already.
+
+        A process of the request is made for it, so others pay nothing.
+        """
+        serving = self.conn
+        process = process_of(serving) if serving is not None and serving is conn else None
+        if not isinstance(process, RequestProcess):
+            return False
+        process.at_end(callback)
+        return True
 
     def _end(self, conn: Conn) -> None:
         """The request is over: its response has left, or never will."""

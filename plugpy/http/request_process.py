@@ -68,7 +68,7 @@ class RequestProcess(ParentProcess):
     connection: the process that serves it. conn: the request.
     """
 
-    __slots__ = ("_deadline", "_over", "conn", "connection")
+    __slots__ = ("_at_end", "_deadline", "_over", "conn", "connection")
 
     def __init__(
         self, connection: "Http1Connection", conn: Conn, parent: ParentProcess | None
@@ -78,6 +78,7 @@ class RequestProcess(ParentProcess):
         self.conn = conn
         self._over = False
         self._deadline: TimerHandle | None = None
+        self._at_end: list[Callable[[], object]] = []
 
     @property
     def label(self) -> str | None:
@@ -110,12 +111,18 @@ class RequestProcess(ParentProcess):
 
     # its end -------------------------------------------------------------------------------------
 
+    def at_end(self, callback: Callable[[], object]) -> None:
+        """Call `callback` once the request is over, whatever its end. It must not raise."""
+        self._at_end.append(callback)
+
     def end(self, reason: Reason) -> None:
         """The request is over: its children end, then this process does."""
         if self._over:
             return
         self._over = True
         requests.pop(self.conn, None)
+        while self._at_end:
+            self._at_end.pop()()
         if not self.alive:
             return
         if self.exit_reason is None:

@@ -1,11 +1,13 @@
 """SSL: everything over https (Plug.SSL, RFC 6797)."""
 
 import logging
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Sequence
 from typing import Final
 
+from acceptors.networks import LOOPBACK
 from plugpy.conn import Conn
 from plugpy.pipeline.compiler import log_level
+from plugpy.plugs.rewrite_on import RewriteOn
 
 logger = logging.getLogger("plugpy.plugs.ssl")
 
@@ -30,18 +32,22 @@ class SSL:
                       [::1]; or a function conn -> bool
       exclude_paths   paths that are not redirected, such as "/health"; ()
       host            redirect to this host, "new.example.com" or "new.example.com:8443"; None
+      rewrite_on      headers of a proxy that are believed, such as ["x-forwarded-proto"], as by
+                      RewriteOn(headers=...) before; (). Only from proxies on this machine and on
+                      unix sockets, unless trusted_proxies names others
+      trusted_proxies  networks of those proxies in CIDR notation; None: this machine
       log             level of the line about a redirect, "info"; None: no line
 
     GET and HEAD are redirected by 301, other methods by 307, which keeps method and body. Behind a
-    proxy that ends TLS, put RewriteOn before it, so that `conn.scheme` is what the client used.
-    Place it first, after RewriteOn. Raises ValueError for options that don't fit.
+    proxy that ends TLS, give rewrite_on or put RewriteOn before it, so that `conn.scheme` is what
+    the client used. Place it first, after RewriteOn. Raises ValueError for options that don't fit.
 
     >>> from plugpy.testing import conn
     >>> SSL()(conn("GET", "/a?b=c")).get_resp_header("location")
     ['https://www.example.com/a?b=c']
     """
 
-    __slots__ = ("_exclude", "_exclude_paths", "_header", "_host", "_level")
+    __slots__ = ("_exclude", "_exclude_paths", "_header", "_host", "_level", "_rewrite")
     runs_after = ("RewriteOn",)
 
     def __init__(
@@ -54,6 +60,8 @@ class SSL:
         exclude: Exclude = LOCAL,
         exclude_paths: Collection[str] = (),
         host: str | None = None,
+        rewrite_on: Sequence[str | tuple[str, str]] = (),
+        trusted_proxies: Collection[str] | None = None,
         log: str | None = "info",
     ) -> None:
         if expires < 0:
@@ -74,9 +82,18 @@ class SSL:
         self._exclude = exclude if callable(exclude) else frozenset(exclude)
         self._exclude_paths = frozenset(exclude_paths)
         self._host = host
+        if trusted_proxies is not None and not rewrite_on:
+            raise ValueError("trusted_proxies without rewrite_on: no header is believed anyway")
+        self._rewrite = (
+            RewriteOn(headers=rewrite_on, trusted_proxies=trusted_proxies or LOOPBACK)
+            if rewrite_on
+            else None
+        )
         self._level = log_level(log)
 
     def __call__(self, conn: Conn) -> Conn:
+        if self._rewrite is not None:
+            self._rewrite(conn)
         exclude = self._exclude
         if exclude(conn) if callable(exclude) else conn.host in exclude:
             return conn

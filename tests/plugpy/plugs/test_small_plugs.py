@@ -198,6 +198,36 @@ def test_ssl_options_are_checked(options):
         SSL(**options)
 
 
+@pytest.mark.parametrize(
+    ("options", "redirected"),
+    [
+        ({}, True),
+        ({"rewrite_on": ["x-forwarded-proto"]}, False),
+        ({"rewrite_on": ["x-forwarded-host"]}, True),
+        ({"rewrite_on": ["x-forwarded-proto"], "trusted_proxies": ["10.0.0.0/8"]}, True),
+    ],
+)
+def test_ssl_believes_the_proxies_that_it_is_told_to(options, redirected):
+    request = conn("GET", "/", headers={"x-forwarded-proto": "https"})
+    answered = SSL(**options)(request)
+    assert answered.halted is redirected
+    assert bool(answered.get_resp_header("strict-transport-security")) is not redirected
+
+
+def test_ssl_redirects_to_the_host_that_a_proxy_tells():
+    headers = {"x-forwarded-host": "app.test"}
+    answered = SSL(rewrite_on=["x-forwarded-host"])(conn("GET", "/a", headers=headers))
+    assert answered.get_resp_header("location") == ["https://app.test/a"]
+
+
+@pytest.mark.parametrize(
+    "options", [{"rewrite_on": ["x-nothing"]}, {"trusted_proxies": ["10.0.0.0/8"]}]
+)
+def test_ssl_options_about_proxies_that_do_not_fit(options):
+    with pytest.raises(ValueError, match=r"x-nothing|rewrite_on"):
+        SSL(**options)
+
+
 # SecureHeaders --------------------------------------------------------------------------------
 
 
