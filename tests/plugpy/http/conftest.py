@@ -16,10 +16,10 @@ import pytest
 import uvloop
 
 from acceptors import get_port, start_listener, stop_listener
-from acceptors.otp import ParentProcess
 from plugpy.conn import Conn
 from plugpy.conn.status import reason_phrase
 from plugpy.http import VERDICTS, Http1Connection, HttpOptions
+from plugpy.testing import FakeTransport, WiredConnection
 
 PATIENCE = 10.0
 """Seconds after which a test that waits for bytes has failed; never waited for in a good run."""
@@ -246,88 +246,21 @@ def parser(request: pytest.FixtureRequest) -> str:
     return name
 
 
-class Supervisor(ParentProcess):
-    """What a connection needs of its supervisor when there is no listener."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.loop = asyncio.get_running_loop()
-
-
-class Wire:
-    """A transport in memory: it records what is written, and in how many writes."""
-
-    def __init__(self) -> None:
-        self.writes: list[bytes] = []
-        self.queued = 0
-        self.reading = True
-        self.closing = False
-        self.aborted = False
-        self.ended = False
-
-    @property
-    def sent(self) -> bytes:
-        return b"".join(self.writes)
-
-    def write(self, data: bytes) -> None:
-        assert not self.ended, "write after write_eof"
-        if not self.closing:
-            self.writes.append(bytes(data))
-
-    def get_extra_info(self, name: str, default: Any = None) -> Any:
-        return default
-
-    def get_write_buffer_size(self) -> int:
-        return self.queued
-
-    def set_write_buffer_limits(self, high: int | None = None, low: int | None = None) -> None:
-        pass
-
-    def is_closing(self) -> bool:
-        return self.closing
-
-    def pause_reading(self) -> None:
-        self.reading = False
-
-    def resume_reading(self) -> None:
-        self.reading = True
-
-    def can_write_eof(self) -> bool:
-        return True
-
-    def write_eof(self) -> None:
-        self.ended = True
-
-    def close(self) -> None:
-        self.closing = True
-
-    def abort(self) -> None:
-        self.closing = self.aborted = True
-
-
 @pytest.fixture
-async def wired() -> AsyncIterator[Callable[..., tuple[Http1Connection, Wire]]]:
+async def wired() -> AsyncIterator[Callable[..., tuple[Http1Connection, FakeTransport]]]:
     """`wired(application, **http_options)` -> a connection without a socket, and its transport."""
-    supervisor = Supervisor()
-    connections: list[Http1Connection] = []
+    made: list[WiredConnection] = []
 
     def connect(
         application: Any, options: HttpOptions | None = None, **settings: Any
-    ) -> tuple[Http1Connection, Wire]:
-        options = options or HttpOptions(application, **settings)
-        connection, wire = Http1Connection(supervisor, options), Wire()
-        connection.connection_made(wire)
-        connections.append(connection)
-        return connection, wire
+    ) -> tuple[Http1Connection, FakeTransport]:
+        new = WiredConnection(application, options, **settings)
+        made.append(new)
+        return new.connection, new.transport
 
     yield connect
-    for connection in connections:
-        if connection.transport is not None:
-            connection.connection_lost(None)
-        timer = connection.runtime._timer
-        if timer is not None:
-            timer.cancel()
-    supervisor._exited("normal")
+    for one in made:
+        one.close()
 
 
 Outcome = tuple[list[bytes], tuple[int, str] | None]
