@@ -13,6 +13,7 @@ from plugpy.router import urls
 from plugpy.router.binding import Arguments, bind
 from plugpy.router.declarations import ErrorHandler, forward_route, route
 from plugpy.router.endpoint import DISPATCH, Endpoint
+from plugpy.router.events import DispatchEvents
 from plugpy.router.forwarding import forwarder
 from plugpy.router.matcher import Matcher
 from plugpy.router.mounting import mounted
@@ -39,8 +40,9 @@ class Router(Pluggable):
     The first route that matches, in the order of definition, serves the request. A subclass tries
     its own routes before those of its base, and inherits the plugs unless it declares some.
 
-    Options of the class or the instance, all but the first True by default:
-    log_on_halt (None): a log level. automatic_head: a GET route serves HEAD. automatic_options:
+    Options of the class or the instance, all but the first two True by default:
+    log_on_halt (None): a log level. telemetry (False): events for each request that a route serves,
+    see plugpy.router.events. automatic_head: a GET route serves HEAD. automatic_options:
     OPTIONS is answered 204 with Allow. method_not_allowed: 405 with Allow where the path has routes
     for other methods, else that is a 404. not_found: 404 is answered; else NoRouteError is raised.
     """
@@ -51,6 +53,7 @@ class Router(Pluggable):
         "automatic_options": True,
         "method_not_allowed": True,
         "not_found": True,
+        "telemetry": False,
     }
 
     _routes: list[Route]
@@ -307,12 +310,15 @@ class Router(Pluggable):
             if made.forward:
                 count = len(made.spec.segments)
                 handler = forwarder(handler, target, count, self._refused_below)
+        plugs = [self._own_plug(made, plug) for plug in made.plugs]
+        if self._settings["telemetry"]:
+            plugs.insert(0, Step(DispatchEvents, {"router": self}, around=True))
         return Endpoint(
             made,
             methods,
             handler,
             arguments,
-            [self._own_plug(made, plug) for plug in made.plugs],
+            plugs,
             self,
             prepare_only=split,
         )

@@ -20,6 +20,8 @@ from plugpy.router import (
     put,
     wrap,
 )
+from plugpy.telemetry import attach, detach
+from plugpy.testing import call as run_plug
 from plugpy.testing import conn as make_conn
 
 
@@ -503,3 +505,68 @@ def test_error_is_raised_with_expected_message_when_no_routes_are_defined():
 
     with pytest.raises(ValueError, match="no routes are defined in NoRoutes"):
         NoRoutes().compile()
+
+
+class Observed(Router, telemetry=True):
+    @get("/")
+    def root(self, conn: Conn) -> str:
+        return "root"
+
+    @get("/users/:number")
+    async def show(self, conn: Conn, number: int) -> dict[str, int]:
+        return {"number": number}
+
+    @get("/crash", plugs=[SamplePlug])
+    def crash(self, conn: Conn) -> str:
+        raise RuntimeError("crash")
+
+    @get("/crash-later")
+    async def crash_later(self, conn: Conn) -> str:
+        raise RuntimeError("crash")
+
+
+class Above(Router):
+    forward("/above", to=Observed)
+
+
+@pytest.mark.parametrize(
+    ("router", "path", "route", "end"),
+    [
+        (Observed, "/", "/", "stop"),
+        (Observed, "/users/7", "/users/:number", "stop"),
+        (Observed, "/crash", "/crash", "exception"),
+        (Observed, "/crash-later", "/crash-later", "exception"),
+        (Above, "/above/users/7", "/above/users/:number", "stop"),
+        (Observed, "/nowhere", None, None),
+        (Observed, "/users/seven", None, None),
+    ],
+)
+def test_emit_start_and_stop_event_when_router_dispatches(
+    router: type[Router], path: str, route: str | None, end: str | None
+) -> None:
+    seen: list[tuple[str, Any, Any]] = []
+    for name in ("start", "stop", "exception"):
+        event = f"plugpy.router_dispatch.{name}"
+        attach(event, event, lambda event, numbers, about: seen.append((event, numbers, about)))
+    c = make_conn("GET", path)
+    try:
+        if end == "exception":
+            with pytest.raises(RuntimeError):
+                run_plug(router(), c)
+        else:
+            run_plug(router(), c)
+    finally:
+        for name in ("start", "stop", "exception"):
+            detach(f"plugpy.router_dispatch.{name}")
+    if end is None:
+        assert (c.status, seen) == (404, [])
+        return
+    (started, system, about), (ended, numbers, result) = seen
+    assert (started, ended) == ("plugpy.router_dispatch.start", f"plugpy.router_dispatch.{end}")
+    assert list(system) == ["system_time"]
+    assert list(numbers) == ["duration"]
+    for metadata in (about, result):
+        assert metadata["conn"] is c
+        assert metadata["route"] == route
+        assert type(metadata["router"]) is Observed
+    assert ("reason" in result) is (end == "exception")
