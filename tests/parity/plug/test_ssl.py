@@ -167,7 +167,7 @@ def test_exclude_excludes_conn_mfargs() -> None:
 def forwarded(headers: list[str], url: str, sent: dict[str, str], **options: Any) -> Conn:
     scheme, _, host = url.partition("://")
     c = conn("GET", "/a?b=c", headers={"host": host, **sent}, scheme=scheme)
-    return call(Pipeline([RewriteOn(headers=headers), SSL(**options)]), c)
+    return SSL(rewrite_on=headers, **options)(c)
 
 
 def test_rewrite_on_rewrites_http_to_https_based_on_x_forwarded_proto() -> None:
@@ -192,6 +192,11 @@ def test_rewrite_on_rewrites_port_with_a_x_forwarder_port_header() -> None:
     c = forwarded(["x-forwarded-port"], "http://example.com", {"x-forwarded-port": "3030"})
     assert location(c) == "https://example.com/a?b=c"
     assert c.port == 3030
+
+
+def test_rewrite_on_is_what_the_plug_before_does() -> None:
+    c = conn("GET", "/", headers={"x-forwarded-proto": "https"})
+    assert hsts(call(Pipeline([RewriteOn(headers=["x-forwarded-proto"]), SSL()]), c)) == [YEAR]
 
 
 def test_redirects_to_host_when_insecure() -> None:
