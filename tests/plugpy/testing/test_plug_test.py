@@ -77,7 +77,7 @@ async def test_files_are_uploads(tmp_path: Path):
     files = {
         "f[path]": page,
         "f[pair]": ('a"b.txt', "text"),
-        "f[three]": ("x", b"--plugpy-test-boundary\r\n\0", "image/png"),
+        "f[three]": ("x", b"a\r\n--plugpy-test-boundary\r\n\0", "image/png"),
         "f[bytes]": b"1",
     }
     form = {"user": {"name": "Ä"}, "tags": ["1", "2"]}
@@ -85,7 +85,7 @@ async def test_files_are_uploads(tmp_path: Path):
     assert sent.status == 204
     assert seen["path"] == ("page.html", "text/html", b"<p>")
     assert seen["pair"][1:] == ("text/plain", b"text")
-    assert seen["three"] == ("x", "image/png", b"--plugpy-test-boundary\r\n\0")
+    assert seen["three"] == ("x", "image/png", b"a\r\n--plugpy-test-boundary\r\n\0")
     assert seen["bytes"][1:] == ("application/octet-stream", b"1")
     assert seen["fields"] == ({"name": "Ä"}, ["1", "2"])
 
