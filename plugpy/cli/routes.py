@@ -11,6 +11,8 @@ import click
 from plugpy.cli.commands import print_error, print_warning
 from plugpy.cli.flags import GroupedCommand, option_flags
 from plugpy.cli.serve import CONTEXT, require_app, settings_of
+from plugpy.pipeline import parts_of
+from plugpy.pipeline.order import missing_plugs
 from plugpy.router import Router, Row, table
 from plugpy.server.application import describe, load
 from plugpy.server.errors import (
@@ -35,7 +37,8 @@ from plugpy.server.text import escape_controls
 def routes(app: str | None, as_json: bool, check: bool, info: str | None, **values: Any) -> int:
     """Show the routes of the Router that APP names (module:attribute), in their order.
 
-    A route that no request reaches is warned of on standard error.
+    A route that no request reaches is warned of on standard error, and so is a plug that lacks
+    another one.
     """
     router = load_router(app, values)
     if info is not None:
@@ -46,6 +49,7 @@ def routes(app: str | None, as_json: bool, check: bool, info: str | None, **valu
     else:
         click.echo(format_rows(rows), nl=False)
     warnings = [f"{row.path}: {warning}" for row in rows for warning in row.warnings]
+    warnings += missing_plugs(parts_of(router))
     for warning in warnings:
         print_warning(warning)
     return EXIT_FAILURE if check and warnings else EXIT_OK

@@ -13,6 +13,7 @@ from typing import Any
 from plugpy.conn.conn import Conn
 from plugpy.conn.errors import PlugError
 from plugpy.pipeline.codegen import build
+from plugpy.pipeline.order import check_order, warn_of_order
 from plugpy.pipeline.steps import Step, as_step, describe
 
 Plug = Callable[[Conn], Conn | Awaitable[Conn]]
@@ -78,6 +79,7 @@ def compile_pipeline(
     level = log_level(log_on_halt)
     steps = [as_step(plug).made(owner) for plug in plugs]
     check_order([step.plug for step in steps])
+    warn_of_order([step.plug for step in steps], title)
     parts = [step.plug for step in steps if not step.around]
     for index in range(len(steps) - 1, -1, -1):
         step = steps[index]
@@ -234,29 +236,3 @@ def run(
     if conn.halted and rest.plugs:
         rest.log_halt(conn, len(rest.plugs) - 1)
     return conn
-
-
-def check_order(plugs: Sequence[Any]) -> None:
-    """Report plugs in an order that can't work.
-
-    A plug class may carry `runs_after` and `runs_before`: names of plug classes that must come
-    earlier or later where both are in one pipeline. Raises ValueError that names both.
-    """
-    names = [_class_name(plug) for plug in plugs]
-    for index, plug in enumerate(plugs):
-        for other in getattr(plug, "runs_after", ()):
-            if other in names[index + 1 :]:
-                raise ValueError(
-                    f"wrong order of plugs: {names[index]} needs {other} before it, and {other} "
-                    "comes later in this pipeline; swap them"
-                )
-        for other in getattr(plug, "runs_before", ()):
-            if other in names[:index]:
-                raise ValueError(
-                    f"wrong order of plugs: {names[index]} must come before {other}; swap them"
-                )
-
-
-def _class_name(plug: Any) -> str:
-    name: str | None = getattr(plug, "__name__", None)
-    return name or type(plug).__name__

@@ -3,7 +3,7 @@
 import base64
 import binascii
 from collections.abc import Callable
-from typing import NamedTuple
+from typing import ClassVar, NamedTuple
 
 from plugpy.conn import Conn
 from plugpy.conn.crypto import secure_compare
@@ -39,6 +39,7 @@ class BasicAuth:
     """
 
     __slots__ = ("_realm", "_verify")
+    better_before: ClassVar = {"Parsers": "bodies of requests that it refuses are read first"}
 
     def __init__(
         self,

@@ -8,7 +8,7 @@ import hmac
 import re
 import secrets
 from collections.abc import Collection
-from typing import Final, Literal
+from typing import ClassVar, Final, Literal
 from urllib.parse import urlsplit
 
 from plugpy.conn import Conn, ConnError, PlugError
@@ -66,6 +66,8 @@ class CSRFProtection:
 
     __slots__ = ("_allow_hosts", "_fetch_metadata", "_session_key", "_with")
     runs_after = ("Parsers", "Session")
+    better_after: ClassVar = {"RewriteOn": "the host that it compares with is the proxy's then"}
+    needs: ClassVar = {"Session": "there is nowhere to keep the token, so requests fail"}
 
     def __init__(
         self,

@@ -1,6 +1,7 @@
 """ETag: an entity tag for each dynamic answer (Rack::ETag, RFC 9110 section 8.8.3)."""
 
 import hashlib
+from typing import ClassVar
 
 from plugpy.conn import Conn
 from plugpy.conn.response import to_bytes
@@ -23,6 +24,7 @@ class ETag:
 
     __slots__ = ("_prefix",)
     runs_after = ("ConditionalGet",)
+    needs: ClassVar = {"ConditionalGet": "nobody compares the etag, so all answers are whole"}
 
     def __init__(self, *, weak: bool = True) -> None:
         self._prefix = "W/" if weak else ""

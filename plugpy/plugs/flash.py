@@ -1,6 +1,6 @@
 """Flash: messages for the next page that the user sees (Phoenix's fetch_flash)."""
 
-from typing import Any, Final
+from typing import Any, ClassVar, Final
 
 from plugpy.conn import Conn, UnfetchedError
 
@@ -36,6 +36,7 @@ class Flash:
 
     __slots__ = ("_session_key",)
     runs_after = ("Session",)
+    needs: ClassVar = {"Session": "messages are kept in the session, so requests fail"}
 
     def __init__(self, *, session_key: str = SESSION_KEY) -> None:
         if not session_key:

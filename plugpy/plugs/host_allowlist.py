@@ -1,6 +1,7 @@
 """HostAllowlist: answers for its own names only."""
 
 from collections.abc import Collection
+from typing import ClassVar
 
 from plugpy.conn import Conn
 
@@ -28,6 +29,7 @@ class HostAllowlist:
     """
 
     __slots__ = ("_exact", "_exclude_paths", "_suffixes")
+    better_before: ClassVar = {"Parsers": "bodies of requests that it refuses are read first"}
     runs_after = ("RewriteOn",)
 
     def __init__(self, *, hosts: Collection[str], exclude_paths: Collection[str] = ()) -> None:

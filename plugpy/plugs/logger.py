@@ -3,6 +3,7 @@
 import logging
 import time
 from collections.abc import Callable
+from typing import ClassVar
 
 from plugpy.conn import Conn
 from plugpy.conn.state import SET_CHUNKED
@@ -27,6 +28,11 @@ class Logger:
     """
 
     __slots__ = ("_level", "_level_of")
+    better_after: ClassVar = {"RequestId": "its first line has no request id then"}
+    better_before: ClassVar = dict.fromkeys(
+        ("BasicAuth", "CSRFProtection", "HostAllowlist", "RateLimit", "Signature", "SignedURL"),
+        "what that refuses is not logged",
+    )
 
     def __init__(self, *, log: str | Callable[[Conn], str | None] = "info") -> None:
         self._level_of = log if callable(log) else None

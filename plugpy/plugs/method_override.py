@@ -1,6 +1,6 @@
 """MethodOverride: lets HTML forms send PUT, PATCH and DELETE (Plug.MethodOverride)."""
 
-from typing import Final
+from typing import ClassVar, Final
 
 from plugpy.conn import Conn
 
@@ -26,6 +26,7 @@ class MethodOverride:
 
     __slots__ = ()
     runs_after = ("Parsers",)
+    needs: ClassVar = {"Parsers": "the method is a field of the body, which nobody reads"}
 
     def __call__(self, conn: Conn) -> Conn:
         if conn.method == "POST" and conn.body_params_fetched:

@@ -5,7 +5,7 @@ import math
 import time
 from collections import OrderedDict
 from collections.abc import Callable
-from typing import Final
+from typing import ClassVar, Final
 
 from plugpy.conn import Conn
 
@@ -48,6 +48,7 @@ class RateLimit:
         "_policy",
         "_window",
     )
+    better_before: ClassVar = {"Parsers": "bodies of requests that it refuses are read first"}
     runs_after = ("RewriteOn",)
 
     def __init__(

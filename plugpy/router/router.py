@@ -226,11 +226,12 @@ class Router(Pluggable):
         else:
             tail = matcher.tail()
         application = compile_pipeline(steps, log_on_halt=level, title=title, owner=self, tail=tail)
-        served = handlers.around(application) if handlers else application
-        parts = [step.plug for step in steps if not step.around]
+        served: Any = handlers.around(application) if handlers else application
+        parts = list(application.parts)  # type: ignore[attr-defined]
         parts += self._targets.values()
         for endpoint in matcher.endpoints:
             parts += endpoint.parts
+        served.ends_pipeline = True  # for plugpy.pipeline.order
         return with_parts(served, parts)  # type: ignore[no-any-return]
 
     def _check_split(self, names: list[str]) -> bool:

@@ -11,6 +11,7 @@ from typing import Any
 from acceptors.otp import ChildSpec, Process
 from plugpy.conn import Conn
 from plugpy.pipeline import compiled, parts_of
+from plugpy.pipeline.order import missing_plugs
 from plugpy.server.application import Loaded
 from plugpy.server.children import APPLICATION
 from plugpy.server.errors import ApplicationError
@@ -39,6 +40,8 @@ class ServedApplication:
         self.children: Process | None = None
         self.plug: Callable[..., Any] = self._make_plug(settings)
         self._lifespan: Any = None
+        for missing in missing_plugs(parts_of(self.plug)):
+            logger.warning("%s: %s", self.name, missing)
         # Of the application, or of those that are mounted in it. PERF: most need none of interop.
         if any(hasattr(part, "lifespan") for part in parts_of(self.plug)):
             from plugpy.interop import Lifespans

@@ -9,6 +9,8 @@ import pytest
 from plugpy.cli.commands import run
 
 ROUTES = """
+from plugpy.pipeline import plug as declare
+from plugpy.plugs import ETag
 from plugpy.router import Router, forward, get, match, post
 
 def plug(conn):
@@ -33,6 +35,13 @@ class Good(Router):
         return conn
 
     api = forward("/api", to=Api)
+
+class Lacking(Router):
+    declare(ETag)
+
+    @get("/")
+    def index(self, conn):
+        return conn
 
 class Shadowed(Router):
     @match("/*rest")
@@ -89,6 +98,13 @@ def test_a_route_that_is_never_reached_is_warned_of(routes: Any) -> None:
     assert "/never" in out
     assert "plugpy: warning: /never: unreachable" in err
     assert routes("routed:Shadowed", "--check")[0] == 1
+
+
+def test_a_plug_that_lacks_another_is_warned_of(routes: Any) -> None:
+    code, _, err = routes("routed:Lacking")
+    assert code == 0
+    assert "plugpy: warning: ETag without ConditionalGet" in err
+    assert routes("routed:Lacking", "--check")[0] == 1
 
 
 @pytest.mark.parametrize(
