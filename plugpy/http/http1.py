@@ -51,6 +51,7 @@ from plugpy.http.request_process import (
     signal_of,
 )
 from plugpy.http.response_head import response_head
+from plugpy.http.runtime import LARGE_READ
 
 logger = logging.getLogger("plugpy.http")
 
@@ -64,9 +65,6 @@ TURN = 64
 read may bring 14,000 of them: served at once they would take 40 ms."""
 
 CARRIAGE_RETURN = 13
-
-LARGE_READ = 16_384
-"""Bytes that are worked on at once; where more came in one read, they stand in line."""
 
 WAITED = -1
 
@@ -219,7 +217,7 @@ class Http1Connection(Http1Lifetime):
         them waited, and nobody has looked at them.
         """
         size = len(data)
-        if size > LARGE_READ and not kept:
+        if size > self.runtime.large_read and not kept:
             self._wait_in_line(data)
             return
         position = turn = 0

@@ -122,6 +122,7 @@ class Http1Output(Connection):
         else:
             self._write(head.data)
             self._write(body)
+            self.runtime.note_large(len(body))
 
     def send_block(self, conn: ConnFields, block: bytes, body: bytes) -> bool:
         """Send a whole response whose head somebody else knows by heart (the ASGI bridge).

@@ -39,6 +39,15 @@ READS = 2
 """Connections that were held back of which a turn of the event loop reads again. One read is up to
 256 KB, which the kernel copies in about 0.1 ms; libuv reads up to 32 times from one socket."""
 
+LARGE_READ = 16_384
+"""Bytes that are worked on at once; where more came in one read, they stand in line."""
+
+LARGE_WRITES = 524_288
+"""Bytes of large responses that are sent in a turn of the event loop, until all further requests
+stand in line. The kernel copies 1 MB in almost a millisecond: 500 at once took 0.4 s."""
+
+NOTHING_KNOWN = HeadMemo(0)
+
 REST = 0.005
 """Seconds for which a connection rests that sends one small piece after the other."""
 
@@ -60,6 +69,8 @@ class Runtime:
 
     __slots__ = (
         "_connections",
+        "_known",
+        "_large_writes",
         "_line",
         "_resting",
         "_serving",
@@ -69,6 +80,7 @@ class Runtime:
         "context",
         "date",
         "held",
+        "large_read",
         "loop",
         "memo",
         "now",
@@ -83,7 +95,10 @@ class Runtime:
         self.options = options
         self.loop = loop
         self.parser: HeadParser = PARSERS[options.http]()
-        self.memo = HeadMemo(options.head_memo)
+        self.memo = self._known = HeadMemo(options.head_memo)
+        # Bytes of a read above which it stands in line.
+        self.large_read = LARGE_READ
+        self._large_writes = 0
         untyped = Blocks("")
         self.blocks = {kind: Blocks(kind, untyped) for kind in CONTENT_TYPES if kind}
         self.blocks[""] = untyped
@@ -120,9 +135,7 @@ class Runtime:
         longer, however many flood.
         """
         self._line.append(work)
-        if not self._serving:
-            self._serving = True
-            self.loop.call_soon(self._serve_line)
+        self._form_line()
 
     def hold_back(self, connection: Held, *, rest: bool = False) -> None:
         """Read no more from `connection` before the others that were held back have had their turn.
@@ -148,12 +161,31 @@ class Runtime:
 
     def _wait(self, *connections: Held) -> None:
         self._waiting += connections
+        self._form_line()
+
+    def note_large(self, size: int) -> None:
+        """A large response of `size` bytes was sent. After some of them the requests that are read
+        in the same turn of the event loop stand in line, so that the next turn is soon."""
+        self._large_writes += size
+        if self._large_writes > LARGE_WRITES and self.large_read >= 0:
+            # PERF: a request whose head is known is not asked whether it must wait; so none is.
+            self.memo = NOTHING_KNOWN
+            self.large_read = -1
+            self._form_line()
+
+    def _forget_large(self) -> None:
+        self._large_writes = 0
+        self.memo = self._known
+        self.large_read = LARGE_READ
+
+    def _form_line(self) -> None:
         if not self._serving:
             self._serving = True
             self.loop.call_soon(self._serve_line)
 
     def _serve_line(self) -> None:
         line = self._line
+        self._forget_large()
         end = perf_counter() + LINE_TIME
         # Once round at most: who stands in line again waits for the next turn.
         for _ in range(len(line)):
@@ -162,8 +194,9 @@ class Runtime:
                 work()
             except Exception:
                 logger.exception("%r failed", work)
-            if perf_counter() >= end:
+            if perf_counter() >= end or self.large_read < 0:
                 break
+        self._forget_large()
         waiting = self._waiting
         for _ in range(min(READS, len(waiting))):
             connection = waiting.popleft()

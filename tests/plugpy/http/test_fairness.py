@@ -8,8 +8,8 @@ from contextlib import asynccontextmanager
 import pytest
 
 from plugpy.conn import Conn
-from plugpy.http.http1 import LARGE_READ, PIECES, SMALL_PIECE
-from plugpy.http.runtime import READS
+from plugpy.http.http1 import PIECES, SMALL_PIECE
+from plugpy.http.runtime import LARGE_READ, LARGE_WRITES, READS
 
 GET = b"GET / HTTP/1.1\r\nhost: x\r\n\r\n"
 POST = b"POST / HTTP/1.1\r\nhost: x\r\n"
@@ -28,6 +28,14 @@ async def until(condition) -> None:
     async with asyncio.timeout(10):
         while not condition():
             await asyncio.sleep(0)
+
+
+def ten(wired, application, **settings):
+    """Connections of one listener, with their transports."""
+    pairs = [wired(application, **settings) for _ in range(10)]
+    for connection, _ in pairs:
+        connection.runtime = pairs[0][0].runtime
+    return pairs
 
 
 async def test_a_head_that_comes_byte_by_byte_is_read_now_and_then(wired):
@@ -101,9 +109,7 @@ async def test_an_upload_is_read_in_turns(wired):
         await served.wait()
         return conn.send_resp(200, str(len(await conn.body())))
 
-    pairs = [wired(waits, read_buffer=1_000_000)]
-    options = pairs[0][0].runtime.options
-    pairs += [wired(waits, options) for _ in range(9)]
+    pairs = ten(wired, waits, read_buffer=1_000_000)
     part = b"x" * (LARGE_READ + 1)
     for connection, _ in pairs:
         connection.data_received(POST + b"content-length: %d\r\n\r\n" % (2 * len(part)))
@@ -208,3 +214,41 @@ async def test_a_good_client_waits_a_few_turns_whatever_many_flood(serve, first,
             assert turns - before <= 10
         counting.cancel()
         await asyncio.gather(counting, return_exceptions=True)
+
+
+async def test_many_large_responses_are_sent_in_several_turns(wired):
+    """Who asks for them at once waits for the others; each gets the right one."""
+    body = b"x" * (LARGE_WRITES // 2)
+
+    def application(conn: Conn) -> Conn:
+        return conn.send_resp(200, body if conn.request_path == "/" else "hello")
+
+    pairs = ten(wired, application)
+    for _ in range(2):  # the second time their heads are known
+        for connection, _ in pairs:
+            connection.data_received(GET)
+        assert sum(bool(wire.writes) for _, wire in pairs) == 3
+        turns = 0
+        while not all(wire.writes for _, wire in pairs):
+            await asyncio.sleep(0)
+            turns += 1
+            assert turns < 20
+        assert turns > 1
+        for _, wire in pairs:
+            assert wire.sent.count(b"HTTP/1.1 200") == 1
+            assert wire.sent.endswith(body)
+            wire.writes.clear()
+    await until(lambda: not pairs[0][0].runtime._serving)
+    for connection, wire in pairs:
+        connection.data_received(GET.replace(b"/ ", b"/small "))
+        assert wire.sent.endswith(b"hello")  # at once
+
+
+async def test_a_slow_trickle_of_large_responses_makes_nobody_wait(wired):
+    body = b"x" * LARGE_WRITES
+    connection, wire = wired(lambda conn: conn.send_resp(200, body))
+    for _ in range(5):
+        connection.data_received(GET)
+        assert wire.writes  # at once
+        wire.writes.clear()
+        await asyncio.sleep(0)

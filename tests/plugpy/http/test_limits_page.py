@@ -9,8 +9,8 @@ from pathlib import Path
 from plugpy.http import VERDICTS, HttpOptions
 from plugpy.http.body import TURN as CHUNKS
 from plugpy.http.head import MEMO_LARGEST
-from plugpy.http.http1 import LARGE_READ, PIECES, SMALL_PIECE, TURN
-from plugpy.http.runtime import LINE_TIME, READS, REST
+from plugpy.http.http1 import PIECES, SMALL_PIECE, TURN
+from plugpy.http.runtime import LARGE_READ, LINE_TIME, READS, REST
 
 PAGE = (Path(__file__).parents[3] / "docs/reference/limits.md").read_text()
 
