@@ -61,6 +61,23 @@ class Application:
             # A plug from elsewhere, not a method of this class.
             cls.router = staticmethod(router)
 
+    def __new__(cls, *args: Any, **options: Any) -> Self:
+        if args and isinstance(args[0], dict):
+            from plugpy.interop.outward import answer, is_foreign
+
+            if is_foreign(args):
+                return answer(cls, args)  # type: ignore[no-any-return]
+        return super().__new__(cls)
+
+    def __call__(self, *arguments: Any) -> Any:
+        """Answer an ASGI or WSGI server that calls it (plugpy.interop.outward). Raises TypeError
+        for any other call."""
+        from plugpy.interop.outward import answer, is_foreign
+
+        if not is_foreign(arguments):
+            raise TypeError("an application is served, or called by an ASGI or WSGI server")
+        return answer(self, arguments)
+
     def __init__(self, router: Any = None, **options: Any) -> None:
         for name, value in options.items():
             if name not in self.OPTIONS:

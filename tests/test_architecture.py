@@ -11,7 +11,7 @@ ROOT = Path(__file__).resolve().parent.parent
 MAY_IMPORT = {
     "acceptors": set(),
     "plugpy.conn": set(),
-    "plugpy.pipeline": {"conn"},
+    "plugpy.pipeline": {"conn", "interop"},
     "plugpy.router": {"conn", "pipeline", "interop"},
     "plugpy.debugging": {"conn"},
     "plugpy.plugs": {"conn", "debugging", "pipeline"},

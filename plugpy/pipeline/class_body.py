@@ -43,6 +43,15 @@ class Declarative(type):
     declared_errors: list[Any]
     reserved_names: frozenset[str]
 
+    def __call__(cls, *args: Any, **kwargs: Any) -> Any:
+        # The class itself may be what an ASGI or WSGI server was told to serve.
+        if args and isinstance(args[0], dict):
+            from plugpy.interop.outward import answer, is_foreign
+
+            if is_foreign(args):
+                return answer(cls, args)
+        return super().__call__(*args, **kwargs)
+
     @classmethod
     def __prepare__(cls, name: str, bases: tuple[type, ...], /, **options: Any) -> ClassBody:
         reserved: frozenset[str] = frozenset()

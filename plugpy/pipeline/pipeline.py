@@ -1,6 +1,7 @@
 """Pipeline: plugs in a row, which is a plug itself (Plug.Builder)."""
 
-from collections.abc import Awaitable, Callable, Iterable
+from collections.abc import Callable, Iterable
+from functools import wraps
 from typing import Any, ClassVar, Self
 
 from plugpy.conn.conn import Conn
@@ -36,6 +37,9 @@ class Pluggable(metaclass=Declarative):
                     f"class {cls.__name__}: no option {name!r}{did_you_mean(name, known)}"
                 )
         cls._class_settings = {**cls._class_settings, **options}
+        own = cls.__dict__.get("__call__")
+        if own is not None:
+            cls.__call__ = _answering(own)  # type: ignore[method-assign]
 
     # A class with an `__init__` of its own need not call `super().__init__()`.
     def __new__(cls, *args: Any, **kwargs: Any) -> Self:
@@ -99,13 +103,22 @@ class Pluggable(metaclass=Declarative):
                 compiled = self._compiled = self._compile()
             finally:
                 self._compiling = False
-        return compiled if type(self).__call__ is Pluggable.__call__ else self.__call__
+        called = type(self).__call__
+        if called is Pluggable.__call__:
+            return compiled
+        # What the class has defined, without the look at who calls.
+        return called.__wrapped__.__get__(self)  # type: ignore[attr-defined, no-any-return]
 
     def _compile(self) -> Application:
         raise NotImplementedError
 
-    def __call__(self, conn: Conn) -> Conn | Awaitable[Conn]:
-        """Run the plugs on `conn`. May be overridden; `super().__call__(conn)` goes on."""
+    def __call__(self, conn: Any, *foreign: Any) -> Any:
+        """Run the plugs on `conn`. May be overridden; `super().__call__(conn)` goes on.
+
+        An ASGI or WSGI server that calls it gets its answer too (plugpy.interop.outward).
+        """
+        if foreign or isinstance(conn, dict):
+            return _answer_foreign(self, (conn, *foreign))
         compiled = self._compiled
         if compiled is None:
             self.compile()
@@ -153,6 +166,25 @@ def _declared_steps(cls: type[Pluggable]) -> list[Step]:
         if steps:
             return steps
     return []
+
+
+def _answer_foreign(application: Any, arguments: tuple[Any, ...]) -> Any:
+    """The answer to an ASGI or WSGI server, None for other arguments."""
+    from plugpy.interop.outward import answer, is_foreign
+
+    return answer(application, arguments) if is_foreign(arguments) else None
+
+
+def _answering(own: Callable[..., Any]) -> Callable[..., Any]:
+    """`own`, the `__call__` of a class, that answers ASGI and WSGI servers too."""
+
+    @wraps(own)
+    def call(self: Any, *args: Any, **kwargs: Any) -> Any:
+        if args and isinstance(args[0], dict):
+            return _answer_foreign(self, args)
+        return own(self, *args, **kwargs)
+
+    return call
 
 
 def compiled(application: Any) -> Callable[[Conn], Any]:
