@@ -177,6 +177,8 @@ async def echo(socket: WebSocket) -> None:
 
 
 application = Litestar(
+    # Its own would set up the loggers of the whole process.
+    logging_config=None,
     lifespan=[lifespan],
     request_max_body_size=None,
     route_handlers=[

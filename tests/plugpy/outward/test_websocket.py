@@ -89,7 +89,7 @@ async def uvicorn_server() -> AsyncIterator[int]:
     """App on uvicorn, in this loop."""
     uvicorn = pytest.importorskip("uvicorn")
     listener = socket.create_server(("127.0.0.1", 0))
-    config = uvicorn.Config(App, ws="websockets-sansio", log_level="error", lifespan="on")
+    config = uvicorn.Config(App, ws="websockets-sansio", log_config=None, lifespan="on")
     server = uvicorn.Server(config)
     server.capture_signals = contextlib.nullcontext
     serving = asyncio.ensure_future(server.serve([listener]))
