@@ -176,7 +176,7 @@ class Http1Lifetime(Http1Output):
             return
         # The frames that it came through hold what was read, and one of them may hold it.
         error.__traceback__ = None
-        logger.info("refused a request: %s", error.reason)
+        self.runtime.log_refusal("", error.reason)
         self._write(refusal(error, self.runtime.date))
         self._close(linger=True)
 

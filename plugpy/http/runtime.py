@@ -10,7 +10,7 @@ from collections import deque
 from collections.abc import Callable, Iterable
 from contextvars import Context
 from time import perf_counter
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any, Final, Protocol
 
 from acceptors.otp.process import nobodys_context
 from plugpy.http.blocks import CONTENT_TYPES, Blocks, date_field
@@ -52,6 +52,11 @@ REST = 0.005
 """Seconds for which a connection rests that sends one small piece after the other."""
 
 
+REFUSALS: Final = 10
+"""Refused requests of a second that are logged one by one: a flood of them must fill neither the
+disk nor the time of the event loop."""
+
+
 class Swept(Protocol):
     """What the clock asks of a connection."""
 
@@ -72,6 +77,7 @@ class Runtime:
         "_known",
         "_large_writes",
         "_line",
+        "_refused",
         "_resting",
         "_serving",
         "_timer",
@@ -109,6 +115,7 @@ class Runtime:
         self.date = date_field()
         # What connections that are over have served; the others know their own.
         self.requests_over = 0
+        self._refused = 0
         self._connections = connections
         self._line: deque[Callable[[], object]] = deque()
         self._serving = False
@@ -223,11 +230,22 @@ class Runtime:
 
     def _tick(self) -> None:
         self._timer = None
+        if self._refused > REFUSALS:
+            logger.info("refused %d requests more in this second", self._refused - REFUSALS)
+        self._refused = 0
         if not self._connections:
             return
         self._timer = self.loop.call_later(TICK, self._tick)
         self._refresh()
         self._sweep_on(list(self._connections.values()), 0)
+
+    def log_refusal(self, request: str, reason: str) -> None:
+        """Say that a request was refused, or a connection ended for what its client sent; some of
+        them in a second, of the others only how many there were. request: method and path, "" where
+        it could not be read."""
+        self._refused += 1
+        if self._refused <= REFUSALS:
+            logger.info("refused %s: %s", request or "a request", reason)
 
     def _sweep_on(self, connections: list[Swept], start: int) -> None:
         end = start + SLICE

@@ -9,6 +9,7 @@ import time
 from plugpy.conn import Conn
 from plugpy.http import HttpOptions
 from plugpy.http.overload import INTERVAL, LOOKS, LagMeter, LoadShedding
+from plugpy.http.runtime import REFUSALS
 
 
 def hello(conn: Conn) -> Conn:
@@ -131,3 +132,21 @@ def test_what_is_off_is_not_there():
     shedding = HttpOptions(hello, max_lag=0.5).application
     assert isinstance(shedding, LoadShedding)
     assert shedding.application is hello
+
+
+async def test_a_flood_of_refusals_does_not_flood_the_log(serve, caplog):
+    caplog.set_level(logging.INFO, logger="plugpy.http")
+    server = await serve(lambda conn: conn.send_resp(200, ""))
+    for _ in range(REFUSALS + 5):
+        client = await server.connect()
+        await client.send(b"\0\r\n\r\n")
+        assert (await client.response()).status == 400
+        client.close()
+    runtime = server.connection.runtime
+    runtime._tick()
+    if runtime._timer is not None:
+        runtime._timer.cancel()
+    said = [record.getMessage() for record in caplog.records if "refused" in record.getMessage()]
+    assert len(said) == REFUSALS + 1
+    assert said[0].startswith("refused a request: ")
+    assert said[-1] == "refused 5 requests more in this second"
