@@ -38,12 +38,22 @@ def finish(result: Any, instead: str) -> Any:
         asyncio.get_running_loop()
     except RuntimeError:
         return asyncio.run(_wait_for(result))
-    if inspect.iscoroutine(result):
-        with warnings.catch_warnings():
-            # The error below says enough: not one warning more for each that it would have awaited.
-            warnings.simplefilter("ignore", RuntimeWarning)
-            result.close()
+    _close(result)
     raise RuntimeError(f"this is async, and an event loop is running: use `await {instead}(...)`")
+
+
+def _close(awaitable: Any) -> None:
+    """Close a coroutine that never ran, and those that it would have awaited: the error says enough
+    without a warning for each."""
+    if not inspect.iscoroutine(awaitable):
+        return
+    frame = awaitable.cr_frame
+    inner = [] if frame is None else list(frame.f_locals.values())
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", RuntimeWarning)
+        for value in inner:
+            _close(value)
+        awaitable.close()
 
 
 async def _wait_for(awaitable: Awaitable[Any]) -> Any:

@@ -8,7 +8,7 @@ from plugpy.conn import Conn
 from plugpy.interop import lifespan_of
 from plugpy.pipeline import Pipeline, parts_of
 from plugpy.router import Router, forward, get, match, plug
-from plugpy.testing import call
+from plugpy.testing import acall, call
 from plugpy.testing import conn as make_conn
 
 
@@ -131,7 +131,7 @@ async def test_what_is_mounted_twice_is_started_once() -> None:
     async with lifespan_of(router):
         assert framework.calls == ["lifespan.startup"]
         for path in ("/a", "/b"):
-            conn = await router(make_conn("GET", path))  # type: ignore[misc]
+            conn = await acall(router, make_conn("GET", path))
             assert conn.adapter.sent_body == b"1"  # type: ignore[attr-defined]
     assert framework.calls == ["lifespan.startup", "request", "request", "lifespan.shutdown"]
 
