@@ -359,7 +359,9 @@ class Http1Lifetime(Http1Output):
         if self._task is None:
             self._end(conn)
         elif seconds := self._upgrade.options.handler_timeout:
-            self.runtime.loop.call_later(seconds, self._give_up, conn, self._task)
+            timer = self.runtime.loop.call_later(seconds, self._give_up, conn, self._task)
+            # Else each connection would stay in memory for as long.
+            self._task.add_done_callback(lambda _: timer.cancel())
 
     def _give_up(self, conn: Conn, task: "Future[Any]") -> None:
         if self._task is task:

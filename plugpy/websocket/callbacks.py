@@ -16,6 +16,7 @@ from acceptors.otp.callers import acting_for
 from plugpy.conn import Conn
 from plugpy.http.eager import start_task
 from plugpy.http.failure import report_crash
+from plugpy.http.request_process import as_failure
 from plugpy.websocket import codes
 from plugpy.websocket.handler import Upgrade, WebSocketHandler
 from plugpy.websocket.outcomes import UNCHANGED, Ok, Ping, Pong, Push, Stop
@@ -133,7 +134,9 @@ class CallbackReceiver:
             outcome = self._context.run(callback, *arguments, self.state)
             if outcome is not None:
                 self._settle(outcome)
-        except Exception as error:
+        except (KeyboardInterrupt, SystemExit):
+            raise
+        except BaseException as error:
             self._crashed(error)
 
     def _go_on(self) -> None:
@@ -148,7 +151,9 @@ class CallbackReceiver:
                 outcome = self._context.run(callback, *arguments, self.state)
                 if outcome is not None:
                     self._settle(outcome)
-            except Exception as error:
+            except (KeyboardInterrupt, SystemExit):
+                raise
+            except BaseException as error:
                 self._crashed(error)
         if not queue and self._task is None and not self._over:
             self._peer.hold(False)
@@ -210,10 +215,10 @@ class CallbackReceiver:
         """An async callback is over."""
         self._task = None
         if task.cancelled():
-            if not self._over:
-                self._peer.close(codes.INTERNAL_ERROR)
+            if self._peer.open:
+                self._crashed(asyncio.CancelledError("a callback was cancelled"))
         elif (error := task.exception()) is not None:
-            if not isinstance(error, Exception):
+            if isinstance(error, KeyboardInterrupt | SystemExit):
                 raise error
             self._crashed(error)
         else:
@@ -225,7 +230,9 @@ class CallbackReceiver:
                 self._crashed(raised)
         self._go_on()
 
-    def _crashed(self, error: Exception) -> None:
+    def _crashed(self, raised: BaseException) -> None:
+        # A CancelledError or a GeneratorExit of a callback ends this connection, not who called.
+        error = raised if isinstance(raised, Exception) else as_failure(self.conn, raised)
         report_crash(self.conn, error)
         if self._over:
             return

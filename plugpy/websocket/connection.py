@@ -48,6 +48,9 @@ TURN: Final = 64
 READ_AHEAD: Final = 65_536
 """Bytes that wait to be worked on before the client is held back."""
 
+LARGE: Final = 4_096
+"""Bytes of a frame from which it is not gathered with others into one write."""
+
 DRAIN_RATE: Final = 1_000
 """Connections a second that are told to go when the server stops: their clients come back at once,
 elsewhere, and not all in the same moment."""
@@ -104,7 +107,8 @@ class WebSocketConnection(asyncio.Protocol):
             options.compress_from,
         )
         self._state = OPEN
-        self._pieces: list[Any] = []  # of a message that comes in several frames
+        # Of a message that comes in several frames: no object for each, which may hold one byte.
+        self._pieces: bytearray | None = None
         self._out: list[bytes] | None = None
         self._held = False
         self._in_line = False
@@ -274,15 +278,17 @@ class WebSocketConnection(asyncio.Protocol):
         codec = self._codec
         codec.size = (codec.size or 0) + len(data)
         decoder = codec.decoder
-        if data or last:
-            # Without an end, pieces of nothing could come for ever.
-            piece = bytes(data) if decoder is None else decoder.decode(data, last)
-            self._pieces.append(piece)
+        if decoder is not None:
+            decoder.decode(data, last)
+        if self._state == OPEN:
+            if self._pieces is None:
+                self._pieces = bytearray()
+            self._pieces += data
         if last:
-            pieces, self._pieces = self._pieces, []
+            pieces, self._pieces = self._pieces, None
             codec.decoder = codec.size = None
-            if self._state == OPEN:
-                self.receiver.message(b"".join(pieces) if decoder is None else "".join(pieces))
+            if pieces is not None and self._state == OPEN:
+                self.receiver.message(bytes(pieces) if decoder is None else pieces.decode())
 
     def _pong_came(self, data: bytes) -> None:
         ping = self._ping
@@ -302,7 +308,7 @@ class WebSocketConnection(asyncio.Protocol):
         self.close_code, self.close_reason = code, reason
         self._since_close = self.upgraded_from.runtime.now
         self._write(self._codec.serialize(CLOSE, close_payload(code, reason)))
-        self._pieces = []
+        self._pieces = None
         self._go_on()  # the client's answer may be held back
 
     def _close_came(self, code: int, reason: str) -> None:
@@ -341,7 +347,7 @@ class WebSocketConnection(asyncio.Protocol):
             self._reading_paused = False
             if (transport := self.upgraded_from.transport) is not None:
                 transport.resume_reading()
-        self._pieces = []
+        self._pieces = None
         self.receiver.closed(self._why, self.close_code, self.close_reason)
         self.upgraded_from.upgrade_ended(linger=linger)
 
@@ -356,7 +362,7 @@ class WebSocketConnection(asyncio.Protocol):
             self._leaving.cancel()
         if self._why == "remote":
             self.close_code = codes.ABNORMAL
-        self._pieces = []
+        self._pieces = None
         self.receiver.closed(self._why, self.close_code, self.close_reason)
         connection.connection_lost(exc)
         connection.upgrade_ended(linger=False)
@@ -429,6 +435,10 @@ class WebSocketConnection(asyncio.Protocol):
         out = self._out
         if out is not None:
             out.append(data)
+            if len(data) >= LARGE and (transport := self.upgraded_from.transport) is not None:
+                # Now, so that `_stuck` sees it: 64 small messages may ask for 64 large answers.
+                transport.write(b"".join(out))
+                out.clear()
         elif (transport := self.upgraded_from.transport) is not None:
             transport.write(data)
 

@@ -60,7 +60,7 @@ class WebSocket:
         self._peer: Peer | None = None
         self._receiver: asyncio.Future[None] | None = None
         self._senders: list[asyncio.Future[None]] = []
-        self._pings: dict[bytes, asyncio.Future[None]] = {}
+        self._pings: dict[bytes, list[asyncio.Future[None]]] = {}
         self.close_code: int | None = None
         self.close_reason = ""
 
@@ -205,10 +205,19 @@ class WebSocket:
         payload = b"ping %d" % next(_numbers) if data is None else data
         if not peer.open:
             raise self._closing()
-        waiter = self._pings.setdefault(payload, loop.create_future())
+        waiter = loop.create_future()
         start = perf_counter()
         peer.ping(payload)
-        await asyncio.shield(waiter)
+        self._pings.setdefault(payload, []).append(waiter)
+        try:
+            await waiter
+        finally:
+            # Who gives up leaves nothing behind: the client may never answer.
+            waiters = self._pings.get(payload)
+            if waiters is not None and waiter in waiters:
+                waiters.remove(waiter)
+                if not waiters:
+                    del self._pings[payload]
         return perf_counter() - start
 
     async def close(self, code: int = codes.NORMAL, reason: str = "") -> None:
@@ -239,8 +248,10 @@ class WebSocket:
 
     def control(self, opcode: str, data: bytes) -> None:
         """A ping or a pong came."""
-        if opcode == "pong" and (waiter := self._pings.pop(data, None)) and not waiter.done():
-            waiter.set_result(None)
+        if opcode == "pong":
+            for waiter in self._pings.pop(data, ()):
+                if not waiter.done():
+                    waiter.set_result(None)
 
     def info(self, message: Any) -> bool:
         """A message from another process: `receive()` of acceptors.otp gets it."""
@@ -256,7 +267,7 @@ class WebSocket:
     def closed(self, why: str, code: int, reason: str) -> None:
         """The connection is over."""
         self.close_code, self.close_reason = code, reason
-        waiters = [*self._senders, *self._pings.values()]
+        waiters = [*self._senders, *(one for many in self._pings.values() for one in many)]
         self._senders, self._pings = [], {}
         for waiter in waiters:
             if not waiter.done():

@@ -437,3 +437,48 @@ async def test_an_async_pipeline_upgrades_too(serve: Any) -> None:
     await client.send(request() + frame(TEXT, b"early"))
     assert (await client.head())[0] == 101
     assert await client.text() == "early"
+
+
+@pytest.mark.parametrize("waits", [False, True])
+@pytest.mark.parametrize("kind", [asyncio.CancelledError, GeneratorExit])
+async def test_what_is_no_exception_ends_the_connection_too(
+    serve: Any, kind: type[BaseException], waits: bool
+) -> None:
+    class Raiser(Recorder):
+        def handle_in(self, message: str, state: Any) -> Any:
+            if not waits:
+                raise kind
+
+            async def later() -> None:
+                await asyncio.sleep(0)
+                raise kind
+
+            return later()
+
+    handler = Raiser()
+    client = await (await serve(upgrading(handler))).connect()
+    await client(TEXT, "go")
+    assert (await client.frame()).close == (1011, "")
+    await client.send(close_frame(1011))
+    await client.ended()
+    (why, error), _ = await handler.end()
+    assert why == "error"
+    assert kind.__name__ in str(error)
+
+
+async def test_many_large_answers_wait_for_the_client(serve: Any) -> None:
+    """Small messages of one read, large answers: the next is asked for once the last has left."""
+
+    class Large(Recorder):
+        def handle_in(self, message: str, state: int) -> Any:
+            self.calls.append(("in", message))
+            return Push(b"x" * 4_000_000)
+
+    handler = Large()
+    server = await serve(upgrading(handler))
+    client = await server.connect(receive_buffer=4096)
+    await client.send(frame(TEXT, b"more") * 32)
+    await server.until(lambda: server.connection.upgraded.slow)
+    assert len(handler.calls) < 8
+    client.reset()
+    await handler.end()

@@ -6,6 +6,7 @@ from __future__ import annotations
 import asyncio
 import itertools
 import struct
+import tracemalloc
 import zlib
 from typing import Any
 
@@ -13,7 +14,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from plugpy.websocket.codec import OUT_OF_ORDER
+from plugpy.websocket.codec import OUT_OF_ORDER, Codec
 from plugpy.websocket.codes import REASON_LIMIT, check_close
 from plugpy.websocket.connection import READ_AHEAD, TURN
 
@@ -30,6 +31,7 @@ from .conftest import (
     frame,
 )
 from .test_handshake import callbacks, coroutine, styles
+from .wire import Wire
 
 
 async def play(client: Client, data: bytes, bytewise: bool) -> None:
@@ -431,3 +433,21 @@ def test_reasons_are_cut_at_a_character() -> None:
     for code in (0, 999, 1004, 1005, 1006, 1015, 2999, 5000):
         with pytest.raises(ValueError, match="close code"):
             check_close(code, "")
+
+
+def test_a_message_of_tiny_pieces_takes_its_own_size_of_memory() -> None:
+    """An object for each piece would be 48 bytes for two."""
+    wire = Wire(Codec((), 1 << 20, 1 << 20, 64))
+    for opcode in (TEXT, BINARY):
+        first, more = frame(opcode, b"ab", fin=False), frame(CONT, b"cd", fin=False) * 50
+        tracemalloc.start()
+        wire.connection.data_received(first)
+        before = tracemalloc.get_traced_memory()[0]
+        for _ in range(200):
+            wire.connection.data_received(more)
+            wire.run()
+        grown = tracemalloc.get_traced_memory()[0] - before
+        tracemalloc.stop()
+        wire.connection.data_received(frame(CONT, b""))
+        assert len(wire.messages.pop()) == 20_002
+        assert grown < 60_000, grown

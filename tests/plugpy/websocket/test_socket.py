@@ -339,3 +339,28 @@ async def test_messages_of_processes_stay_in_the_mailbox(serve: Any) -> None:
     handler = Handler(body)
     await (await serve(handler)).connect()
     assert await handler.end() == "for me"
+
+
+async def test_a_ping_given_up_leaves_nothing_behind(serve: Any) -> None:
+    looked = asyncio.Event()
+
+    async def body(ws: WebSocket) -> Any:
+        both = [asyncio.ensure_future(ws.ping(b"same")) for _ in range(2)]
+        await asyncio.sleep(0)
+        both[0].cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await both[0]
+        with pytest.raises(ValueError, match="125"):
+            await ws.ping(b"x" * 126)
+        left = list(ws._pings)
+        looked.set()
+        return left, await both[1], dict(ws._pings)
+
+    handler = Handler(body)
+    client = await (await serve(handler)).connect()
+    assert (await client.frame()).data == b"same"
+    await looked.wait()
+    await client(PONG, b"same")
+    left, seconds, after = await handler.end()
+    assert (left, after) == ([b"same"], {})
+    assert seconds > 0
