@@ -2,7 +2,7 @@
 
     plugpy serve websocket_chat:Chat --app-dir examples
 
-Open http://127.0.0.1:4040 in several windows. Who has joined is kept in a Registry under the key
+Open http://127.0.0.1:4000 in several windows. Who has joined is kept in a Registry under the key
 "room"; to say something is to send a message to each process in it, which arrives in its
 `handle_info`. A process that ends is forgotten by the Registry without anybody asking.
 """
