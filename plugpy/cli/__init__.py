@@ -1,4 +1,4 @@
-"""The command `plugpy`: serve, routes, load.
+"""The command `plugpy`: serve, ctl, routes, openapi, load.
 
 `main` is its entry point. Each command lives in a file of its own, which is imported when the
 command is used, so that no command pays for another.

@@ -14,6 +14,7 @@ COMMANDS: Final[dict[str, tuple[str, str]]] = {
     "serve": ("plugpy.cli.serve:serve", "Serve an application."),
     "ctl": ("plugpy.cli.ctl:ctl", "Look at a running server, and change it."),
     "routes": ("plugpy.cli.routes:routes", "Show the routes of a router."),
+    "openapi": ("plugpy.cli.openapi:openapi", "Print the OpenAPI document of a router."),
     "load": ("plugpy.cli.load:load", "Load a server with concurrent clients and measure it."),
 }
 """Command -> (where it is, its line in the help). Where it is gets imported on use only."""

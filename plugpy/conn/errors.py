@@ -130,3 +130,12 @@ def status_of(error: BaseException) -> int:
     if isinstance(status, int) and 400 <= status <= 599:
         return int(status)
     return 500
+
+
+def brings_its_answer(error: BaseException) -> bool:
+    """Whether `error` says itself what the client is told: a ConnError with `resp_body`, bytes or
+    str, of the type that its `resp_headers` name, a list of pairs.
+
+    Other exceptions are not asked: some HTTP client's may hold the body of somebody else's answer.
+    """
+    return isinstance(error, ConnError) and hasattr(error, "resp_body")

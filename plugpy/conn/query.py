@@ -201,6 +201,22 @@ def decode(
     return decoder.done()
 
 
+def values_of(query: str, key: str) -> list[str]:
+    """All values of one key of a query string that `decode` has taken, in their order.
+
+    >>> values_of("tag=a&x=1&tag=b+c", "tag")
+    ['a', 'b c']
+    """
+    found: list[str] = []
+    for pair in query.split("&"):
+        name, _, value = pair.partition("=")
+        if name == key or (
+            ("%" in name or "+" in name) and _decode_www_form(name, "replace") == key
+        ):
+            found.append(_decode_www_form(value, "replace"))
+    return found
+
+
 def encode(
     params: Mapping[str, Any] | Iterable[tuple[str, Any]],
     encoder: Callable[[Any], str] | None = None,

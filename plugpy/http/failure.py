@@ -6,6 +6,7 @@ import traceback
 from acceptors.otp import Reason, format_reason, is_orderly
 from acceptors.otp.reports import neighbours
 from plugpy.conn import Conn, ConnError, MethodNotAllowedError, status_of
+from plugpy.conn.errors import brings_its_answer
 from plugpy.conn.starting_over import start_over
 from plugpy.conn.state import UNSENT_STATES, UNSET
 from plugpy.http.blocks import phrase_of, status_line
@@ -51,7 +52,7 @@ def answer_failure(conn: Conn, error: Exception, *, debug: bool) -> bool:
     ):
         message += f": {error}"
     try:
-        if debug:
+        if debug and not (status < 500 and brings_its_answer(error)):
             from plugpy.debugging import answer_with_report
 
             answer_with_report(conn, error)
@@ -120,8 +121,12 @@ def _report_exit(conn: Conn, reason: Reason) -> None:
 
 
 def _answer(conn: Conn, error: Exception, status: int, message: str) -> None:
-    conn.resp_headers.append(("content-type", "text/plain; charset=utf-8"))
+    headers = conn.resp_headers
     if isinstance(error, MethodNotAllowedError) and error.allow:
-        conn.resp_headers.append(("allow", ", ".join(error.allow)))
-    conn.resp_headers += getattr(error, "resp_headers", ())
+        headers.append(("allow", ", ".join(error.allow)))
+    headers += getattr(error, "resp_headers", ())
+    if brings_its_answer(error):
+        conn.send_resp(status, error.resp_body)  # type: ignore[attr-defined]
+        return
+    headers.append(("content-type", "text/plain; charset=utf-8"))
     conn.send_resp(status, message + "\n")

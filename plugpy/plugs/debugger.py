@@ -6,6 +6,7 @@ from collections.abc import Awaitable, Collection, Mapping
 from typing import Any
 
 from plugpy.conn import ClientDisconnected, Conn, MethodNotAllowedError, NoRouteError, status_of
+from plugpy.conn.errors import brings_its_answer
 from plugpy.conn.query import decode
 from plugpy.debugging.actions import InvalidActionError, is_action, is_known_host, opened
 from plugpy.debugging.answering import Appearance, Banner, answer_with_report
@@ -47,8 +48,8 @@ class Debugger:
     the source are shown as they are. Content-Security-Policy is replaced by the page's own. The
     error is raised again, so that the server logs it, once, if its status is 500 or more; others
     are logged here, at level debug. Nothing is shown once a response has begun; NoRouteError,
-    MethodNotAllowedError and ClientDisconnected go through: they are answers of a router, or nobody
-    is left to be answered.
+    MethodNotAllowedError, ClientDisconnected and errors below 500 that bring their own answer
+    (plugpy.api.Problem) go through: nobody is left to be answered, or it is no failure.
 
     An exception with a method `actions` offers buttons, see plugpy.debugging.Action. They are sent
     to /__plug__/debugger/action, signed, and work for an hour, on this machine's own names and
@@ -119,6 +120,8 @@ class Debugger:
         if conn.sent or isinstance(error, _PASSED_ON):
             return
         status = status_of(error)
+        if status < 500 and brings_its_answer(error):
+            return
         if status < 500:
             # The server says nothing of what is the client's fault.
             logger.debug("%s %s is a %s", conn.method, conn.request_path, status, exc_info=error)

@@ -65,7 +65,7 @@ def bind(handler: Callable[..., Any], pattern: Pattern) -> Arguments:
         elif name in numbers:
             number = numbers[name]
             value = f"a{number}"
-            annotation = _annotation(handler, parameter)
+            annotation = annotation_of(handler, parameter)
             converters[number] = _converter(handler, name, annotation, name == pattern.glob)
         elif parameter.default is not parameter.empty:
             by_name = True
@@ -99,7 +99,7 @@ def _conn_taker(parameters: Sequence[inspect.Parameter], numbers: dict[str, int]
     return None
 
 
-def _annotation(handler: Callable[..., Any], parameter: inspect.Parameter) -> Any:
+def annotation_of(handler: Callable[..., Any], parameter: inspect.Parameter) -> Any:
     """The annotation as an object: text (`from __future__ import annotations`) is evaluated."""
     annotation = parameter.annotation
     if not isinstance(annotation, str):

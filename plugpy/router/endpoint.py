@@ -30,9 +30,20 @@ Call = Callable[[Conn, Sequence[str]], Any]
 
 class Endpoint:
     """A compiled route. call: at the top; nested: below a forward, where variables of both count.
-    direct: (function, route, finish) for the static table. parts: the plugs of this route alone."""
+    direct: (function, route, finish) for the static table. parts: the plugs of this route alone.
+    handler: what is called in the end."""
 
-    __slots__ = ("arguments", "call", "direct", "index", "methods", "nested", "parts", "route")
+    __slots__ = (
+        "arguments",
+        "call",
+        "direct",
+        "handler",
+        "index",
+        "methods",
+        "nested",
+        "parts",
+        "route",
+    )
 
     def __init__(
         self,
@@ -50,6 +61,7 @@ class Endpoint:
         self.index = route.index
         self.methods = methods
         self.arguments = arguments
+        self.handler = handler
         finisher = finish if route.to is None else finish_plug
         if is_trusted(handler):
             finisher = finish_checked

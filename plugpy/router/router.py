@@ -25,6 +25,7 @@ from plugpy.router.refusals import (
     refusal,
 )
 from plugpy.router.route import Route
+from plugpy.router.typed import typed_arguments, typed_handler
 
 
 class Router(Pluggable):
@@ -289,7 +290,11 @@ class Router(Pluggable):
         if made.to is None:
             handler = self._bound(made, made.handler)
             try:
-                arguments = bind(handler, made.spec)
+                typed = typed_handler(handler, made.spec)
+                if typed is None:
+                    arguments = bind(handler, made.spec)
+                else:
+                    handler, arguments = typed, typed_arguments(typed, made.spec)
             except TypeError as error:
                 raise TypeError(f"{made!r}: {error}") from None
         else:
@@ -306,6 +311,9 @@ class Router(Pluggable):
                     plug, made.options = other, {}
             target = plug(**made.options) if inspect.isclass(plug) else plug
             self._targets[made] = target
+            mounted_in = getattr(target, "plug_mounted_in", None)
+            if mounted_in is not None:  # plugpy.api.OpenAPI asks whose routes to describe
+                mounted_in(self)
             handler = make(target, {} if inspect.isclass(plug) else made.options)
             arguments = Arguments("conn", {})
             if made.forward:
