@@ -378,20 +378,25 @@ class Http1Lifetime(Http1Output):
 
     # -- deadlines
 
-    def check_deadlines(self, now: float) -> None:
-        """Called once a second: end what has taken too long. Times are in seconds."""
+    def check_deadlines(self, now: float) -> bool:
+        """Called once a second: end what has taken too long. Times are in seconds.
+
+        Returns whether something was ended, which makes work for the next turns of the event loop.
+        """
         transport = self.transport
         if transport is None:
-            return
+            return False
         options = self.runtime.options
+        late = False
         if self._write_paused or self._closing or self._sender is not None:
-            self._check_stall(now, transport)
+            late = self._check_stall(now, transport)
         elapsed = now - self.since
         conn = self.conn
         if conn is not None:
-            self._check_request(conn, now)
-        elif self._closing:
+            return self._check_request(conn, now) or late
+        if self._closing:
             if elapsed > options.linger_timeout and not transport.get_write_buffer_size():
+                late = True
                 if transport.is_closing():
                     transport.abort()
                 else:
@@ -399,48 +404,54 @@ class Http1Lifetime(Http1Output):
                     transport.close()
         elif self._buffer or not self.requests:
             if elapsed > options.header_timeout:
+                late = True
                 if self._buffer:
                     self._refuse(HttpError("head_timeout"))
                 else:
                     self._close()
         elif self._body is not None:
             if elapsed > options.body_grace:
+                late = True
                 self._close(linger=True)
         elif elapsed > options.keepalive_timeout:
+            late = True
             self._close()
+        return late
 
-    def _check_request(self, conn: Conn, now: float) -> None:
+    def _check_request(self, conn: Conn, now: float) -> bool:
         elapsed = now - self.since
         if conn.state is UPGRADED:
-            if self.upgraded is not None:
-                self.upgraded.check_deadlines(now)
-            return
+            return self.upgraded is not None and bool(self.upgraded.check_deadlines(now))
         if self._read_paused and not self._write_paused and has_left(self.transport):
             # Nobody reads, so nobody would see it.
             self.transport.abort()  # type: ignore[union-attr]
-            return
+            return True
         options = self.runtime.options
+        late = False
         body = self._body
         if body is not None and body.waiter is not None:
             body.waited += TICK
-            late = body.waited - options.body_grace
-            if late > 0 and body.received < late * options.body_min_rate:
+            over = body.waited - options.body_grace
+            if over > 0 and body.received < over * options.body_min_rate:
+                late = True
                 self._last = True
                 body.fail(RequestTimeoutError(VERDICTS["body_timeout"][1]))
         limit = getattr(conn.route, "timeout", None) or options.request_timeout
         if limit and elapsed > limit and not self._time_up:
+            late = True
             self._time_up = "request_timeout"
             if self._task is not None and not conn.sent:
                 self._task.cancel("the request took too long")
             elif conn.sent:
                 self._abort(conn)
+        return late
 
-    def _check_stall(self, now: float, transport: Any) -> None:
+    def _check_stall(self, now: float, transport: Any) -> bool:
         queued = transport.get_write_buffer_size()
         stalled = self._stalled
         if not queued and self._sender is None:
             self._stalled = None
-            return
+            return False
         # What is queued alone does not tell: a plug may add what the peer takes.
         taken = traffic(transport)["bytes_out"]
         if taken is None:
@@ -452,6 +463,8 @@ class Http1Lifetime(Http1Output):
                 self._last = True
             if self.transport is not None:
                 self.transport.abort()
+            return True
+        return False
 
     # -- looking
 

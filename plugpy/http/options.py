@@ -39,7 +39,8 @@ class Upgrade(Protocol):
 
     def switch(self, connection: Any, conn: Conn, agreed: Any, receiver: Any, /) -> Any:
         """The asyncio protocol that takes the connection over, with `start(transport)`, `drain()`,
-        `cancel() -> bool`, `fail()`, `check_deadlines(now)`, `closed`, `activity`, `receiver`."""
+        `cancel() -> bool`, `fail()`, `check_deadlines(now)`, true where that has ended something,
+        `closed`, `activity`, `receiver`."""
 
 
 @dataclass(slots=True, eq=False)

@@ -28,8 +28,14 @@ TICK = 1.0
 """Seconds between two sweeps; deadlines are kept to within one of them."""
 
 SLICE = 500
-"""Connections that look at their deadlines in one turn of the event loop. Of 10,000 idle ones all
-at once took 6 ms, of 10,000 whose client takes nothing 60 ms; the others are served in between."""
+"""Connections that look at their deadlines in one turn of the event loop, at most and where that
+takes no longer than `LINE_TIME`. Of 10,000 idle ones all at once took 6 ms, of 10,000 whose client
+takes nothing 60 ms; the others are served in between."""
+
+ENDS = 4
+"""Connections of which a deadline ends something in one turn of the event loop. To wake a handler,
+answer 408 and close takes about 45 us, most of it in later turns. 2,000 that were opened together
+are late together: 500 a turn made four turns of 18 ms."""
 
 LINE_TIME = 0.0003
 """Seconds that the work which stands in line gets in a turn of the event loop. A turn of its own
@@ -60,7 +66,8 @@ disk nor the time of the event loop."""
 class Swept(Protocol):
     """What the clock asks of a connection."""
 
-    def check_deadlines(self, now: float) -> None: ...
+    def check_deadlines(self, now: float) -> bool:
+        """End what is late; whether there was something."""
 
 
 class Held(Protocol):
@@ -80,6 +87,7 @@ class Runtime:
         "_refused",
         "_resting",
         "_serving",
+        "_sweeping",
         "_timer",
         "_waiting",
         "blocks",
@@ -119,6 +127,7 @@ class Runtime:
         self._connections = connections
         self._line: deque[Callable[[], object]] = deque()
         self._serving = False
+        self._sweeping = False
         self._timer: asyncio.TimerHandle | None = None
         # Connections that are not read from for now; those of them that are next, and those that
         # rest before.
@@ -237,7 +246,9 @@ class Runtime:
             return
         self._timer = self.loop.call_later(TICK, self._tick)
         self._refresh()
-        self._sweep_on(list(self._connections.values()), 0)
+        # So many may be late that it takes longer than a tick; they are not asked twice meanwhile.
+        if not self._sweeping:
+            self._sweep_on(list(self._connections.values()), 0)
 
     def log_refusal(self, request: str, reason: str) -> None:
         """Say that a request was refused, or a connection ended for what its client sent; some of
@@ -248,20 +259,33 @@ class Runtime:
             logger.info("refused %s: %s", request or "a request", reason)
 
     def _sweep_on(self, connections: list[Swept], start: int) -> None:
-        end = start + SLICE
-        self.sweep(connections[start:end])
-        if end < len(connections):
-            self.loop.call_soon(self._sweep_on, connections, end)
+        """Ask the connections from `start` on, the others in later turns of the event loop."""
+        until = perf_counter() + LINE_TIME
+        ended = 0
+        position = start
+        end = min(start + SLICE, len(connections))
+        while position < end:
+            ended += self._is_late(connections[position])
+            position += 1
+            if ended >= ENDS or perf_counter() >= until:
+                break
+        self._sweeping = position < len(connections)
+        if self._sweeping:
+            self.loop.call_soon(self._sweep_on, connections, position)
 
     def sweep(self, connections: Iterable[Swept]) -> None:
-        """Let each connection look at its deadlines."""
-        now = self.now
+        """Let each connection look at its deadlines, all at once."""
         for connection in connections:
-            try:
-                connection.check_deadlines(now)
-            except Exception:
-                # The deadlines of the others are kept all the same.
-                logger.exception("%r could not look at its deadlines", connection)
+            self._is_late(connection)
+
+    def _is_late(self, connection: Swept) -> bool:
+        """Let a connection look at its deadlines; whether that ended something."""
+        try:
+            return connection.check_deadlines(self.now)
+        except Exception:
+            # The deadlines of the others are kept all the same.
+            logger.exception("%r could not look at its deadlines", connection)
+            return True
 
 
 def runtime_of(options: "HttpOptions", connections: "Connections") -> Runtime:

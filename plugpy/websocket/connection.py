@@ -405,29 +405,32 @@ class WebSocketConnection(asyncio.Protocol):
         self._begin_close("error", codes.INTERNAL_ERROR, "")
         self.receiver.cancel()
 
-    def check_deadlines(self, now: float) -> None:
-        """Called once a second."""
+    def check_deadlines(self, now: float) -> bool:
+        """Called once a second; returns whether something was ended."""
         options = self.options
         if self._state == CLOSING:
-            if now - self._since_close > options.close_timeout:
+            late = now - self._since_close > options.close_timeout
+            if late:
                 self._end(linger=False)
-            return
+            return late
         connection = self.upgraded_from
         if self._state == CLOSED:
-            if now - self._since_close > connection.runtime.options.linger_timeout:
+            late = now - self._since_close > connection.runtime.options.linger_timeout
+            if late:
                 connection.abort_transport()
-            return
+            return late
         if self._reading_paused:
             self.since = now  # it is not heard because nobody listens
         elif options.timeout and now - self.since > options.timeout:
             self._fail(codes.GOING_AWAY, f"nothing was heard for {options.timeout:g} seconds")
-            return
+            return True
         if options.ping_interval and now - self._pinged >= options.ping_interval:
             self._pinged = now
             self._pings += 1
             payload = b"plugpy %d" % self._pings
             self._ping = payload, perf_counter()
             self.ping(payload)
+        return False
 
     # bytes out -----------------------------------------------------------------------------------
 
