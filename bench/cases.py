@@ -8,6 +8,10 @@ from bench.servers import (
     PLUGPY,
     SOCKETIFY,
     STARLETTE,
+    TLS_GRANIAN,
+    TLS_HYPERCORN,
+    TLS_PLUGPY,
+    TLS_UVICORN,
     UVICORN,
     UVLOOP,
     Server,
@@ -50,6 +54,8 @@ class Case:
     arguments: tuple[tuple[str, tuple[str, ...]], ...] = ()
     """Arguments of the script, by the name of the server."""
     note: str = ""
+    handshake: str = ""
+    """"full" or "resumed": each request comes by a TLS connection of its own, without wrk."""
 
 
 PLUGGED = plugpy("plugpy", "hello:PluggedRouter")
@@ -70,6 +76,11 @@ UVICORN_LOGGED = uvicorn("uvicorn bare", "bare_asgi:app", "--access-log")
 H11 = plugpy("plugpy", "hello:HelloRouter", "--http", "h11")
 UVICORN_H11 = uvicorn("uvicorn bare", "bare_asgi:app", "--http", "h11")
 PATIENT_UVICORN = uvicorn("uvicorn bare", "bare_asgi:app", "--timeout-keep-alive", "75")
+TLS_SERVERS = (TLS_PLUGPY, TLS_UVICORN, TLS_HYPERCORN, TLS_GRANIAN)
+SEQUENTIAL = (
+    "TLS 1.3 and a P-256 certificate, the same for all; one client in Python, one connection after "
+    "the other, each opened, asked once, and closed by the server."
+)
 JSON_ANSWER = b'{"id":42,"name":"User 42"}'
 
 CASES = (
@@ -227,6 +238,28 @@ CASES = (
         path="/users/42",
         answer=JSON_ANSWER,
         script="browser_users",
+    ),
+    Case(
+        "tls",
+        "`GET /` over TLS",
+        TLS_SERVERS,
+        (Target("plugpy", 0.5, UVICORN.name), Target("plugpy", 0.9, TLS_GRANIAN.name)),
+    ),
+    Case(
+        "tls-handshake",
+        "a TLS connection with a full handshake and one `GET /`",
+        TLS_SERVERS,
+        (Target("plugpy", 1.1, UVICORN.name),),
+        note=f"{SEQUENTIAL} No session is offered.",
+        handshake="full",
+    ),
+    Case(
+        "tls-resumed",
+        "a TLS connection that resumes a session, and one `GET /`",
+        TLS_SERVERS,
+        (Target("plugpy", 1.1, UVICORN.name),),
+        note=f"{SEQUENTIAL} Each offers the newest ticket of the one before.",
+        handshake="resumed",
     ),
 )
 

@@ -10,7 +10,7 @@ from typing import Any
 from bench import report
 from bench.cases import BY_NAME, CASES, Case
 from bench.clients import ClientError
-from bench.environments import Environment, SetupError, build_limit, find_wrk
+from bench.environments import Environment, SetupError, build_limit, find_wrk, make_certificate
 from bench.interpreters import NoInterpreterError, choose
 from bench.measures import MEASURES, Run
 from bench.processes import ServerFailedError
@@ -78,6 +78,7 @@ def bench(given: argparse.Namespace, progress: Progress) -> int:
     """Measure what was asked for, on each interpreter."""
     find_wrk()
     build_limit()
+    make_certificate()
     environments = [Environment(interpreter) for interpreter in choose(given.python or [])]
     for environment in environments:
         environment.prepare(progress, upgrade=given.upgrade)

@@ -24,12 +24,13 @@ PEERS = (
     "fastpysgi",
     "aiohttp",
     "blacksheep",
+    "hypercorn",
 )
 """Distributions, the newest of each when the environment is made (--upgrade renews them)."""
 
 VERSIONS = (
     *("plugpy", "uvloop", "httptools", "h11", "orjson", "uvicorn", "starlette", "socketify"),
-    *("granian", "fastpysgi", "aiohttp", "blacksheep"),
+    *("granian", "fastpysgi", "aiohttp", "blacksheep", "hypercorn"),
 )
 """Distributions whose versions are part of the results."""
 
@@ -109,6 +110,25 @@ def build_limit() -> Path:
     if done.returncode != 0:
         raise SetupError(f"{' '.join(command)} failed:\n{done.stderr}")
     return program
+
+
+def make_certificate() -> None:
+    """The certificate of all servers that speak TLS: one P-256 key, signed by itself."""
+    BUILD.mkdir(exist_ok=True)
+    certificate, key = BUILD / "cert.pem", BUILD / "key.pem"
+    if certificate.exists() and key.exists():
+        return
+    if (openssl := shutil.which("openssl")) is None:
+        raise SetupError("the certificate needs the command openssl: apt-get install openssl")
+    command = [
+        *(openssl, "req", "-x509", "-nodes", "-days", "3650", "-subj", "/CN=127.0.0.1"),
+        *("-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1"),
+        *("-addext", "subjectAltName=IP:127.0.0.1", "-keyout", str(key), "-out", str(certificate)),
+    ]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    if done.returncode != 0:
+        raise SetupError(f"{' '.join(command)} failed:\n{done.stderr}")
+    key.chmod(0o600)
 
 
 def find_wrk() -> str:

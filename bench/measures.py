@@ -26,6 +26,7 @@ from bench.cases import (
 )
 from bench.clients import ClientError, idle_connections, raise_descriptor_limit, sleep_together
 from bench.environments import ROOT, Environment
+from bench.handshakes import handshakes
 from bench.processes import ServerFailedError, ServerProcess, cores, pinned
 from bench.progress import Progress
 from bench.servers import Server
@@ -73,11 +74,16 @@ class Run:
         self.progress.step(f"{version} {case.name} {number}: {server}", size=size)
 
 
+def launch(run: Run, server: Server) -> ServerProcess:
+    """Start a server."""
+    command = server.arguments(run.environment)
+    return ServerProcess(server.name, command, server.variables, quiet=server.quiet, tls=server.tls)
+
+
 @contextmanager
 def running(run: Run, server: Server) -> Iterator[ServerProcess]:
     """A server that has given its first answer."""
-    command = server.arguments(run.environment)
-    process = ServerProcess(server.name, command, server.variables, quiet=server.quiet)
+    process = launch(run, server)
     try:
         process.wait_ready()
         yield process
@@ -91,8 +97,7 @@ def all_running(run: Run, case: Case) -> Iterator[list[ServerProcess]]:
     started: list[ServerProcess] = []
     try:
         for server in run.servers(case):
-            command = server.arguments(run.environment)
-            process = ServerProcess(server.name, command, server.variables, quiet=server.quiet)
+            process = launch(run, server)
             started.append(process)
             try:
                 process.wait_ready()
@@ -155,13 +160,18 @@ def one_round(
     """Microseconds of CPU for each request in one round. Raises ServerFailedError where many of
     the answers are wrong."""
     before = process.cpu()
-    load = wrk.run(
-        process.port,
-        case.path,
-        run.seconds if number else 1,
-        script=case.script,
-        arguments=arguments.get(process.name, ()),
-    )
+    seconds = run.seconds if number else 1
+    if case.handshake:
+        load = handshakes(process.port, seconds, resumed=case.handshake == "resumed")
+    else:
+        load = wrk.run(
+            process.port,
+            case.path,
+            seconds,
+            script=case.script,
+            arguments=arguments.get(process.name, ()),
+            tls=process.tls is not None,
+        )
     spent = process.cpu() - before
     if load.requests == 0 or load.bad > BAD_SHARE * load.requests:
         raise ServerFailedError(f"{load.bad} errors, {load.requests} answers")
@@ -216,8 +226,7 @@ def start(run: Run, case: Case) -> Values:
     for number in range(run.rounds + 1):  # round 0 brings the files into memory
         for server in run.servers(case):
             run.step(case, server.name, number)
-            command = server.arguments(run.environment)
-            process = ServerProcess(server.name, command, server.variables)
+            process = launch(run, server)
             try:
                 with pinned(cores()[1]):
                     taken = process.wait_ready()

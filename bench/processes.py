@@ -4,6 +4,7 @@ import http.client
 import os
 import signal
 import socket
+import ssl
 import subprocess
 import time
 from collections.abc import Iterator, Mapping
@@ -61,13 +62,29 @@ def tree(pid: int) -> list[int]:
     return found
 
 
+def trusting() -> ssl.SSLContext:
+    """For a client that takes any certificate, as wrk does, and speaks HTTP/1.1 only."""
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+    context.check_hostname = False
+    context.verify_mode = ssl.CERT_NONE
+    context.set_alpn_protocols(["http/1.1"])
+    return context
+
+
 class ServerProcess:
     """A server that runs. `command` holds {port} where its port belongs."""
 
     def __init__(
-        self, name: str, command: list[str], variables: Mapping[str, str], *, quiet: bool = False
+        self,
+        name: str,
+        command: list[str],
+        variables: Mapping[str, str],
+        *,
+        quiet: bool = False,
+        tls: bool = False,
     ) -> None:
         self.name = name
+        self.tls = trusting() if tls else None
         self.port = free_port()
         BUILD.mkdir(exist_ok=True)
         self.log = BUILD / f"{name.replace(' ', '-').replace('/', '-')}.log"
@@ -111,7 +128,11 @@ class ServerProcess:
 
     def ask(self, method: str, path: str, body: bytes | None = None) -> bytes:
         """One request on a connection of its own; the body of the answer."""
-        connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=5)
+        connection = (
+            http.client.HTTPConnection("127.0.0.1", self.port, timeout=5)
+            if self.tls is None
+            else http.client.HTTPSConnection("127.0.0.1", self.port, timeout=5, context=self.tls)
+        )
         try:
             connection.request(method, path, body)
             return connection.getresponse().read()

@@ -19,6 +19,8 @@ class Server:
     quiet: bool = False
     """What it prints is thrown away: for access logs."""
     variables: Mapping[str, str] = field(default_factory=dict)
+    tls: bool = False
+    """It speaks HTTPS, with the certificate of bench.environments."""
 
     def arguments(self, environment: Environment) -> list[str]:
         """The command for an environment; {port} is left to be filled."""
@@ -26,15 +28,20 @@ class Server:
         return [part.format(port="{port}", **known) for part in self.command]
 
 
-def plugpy(name: str, app: str, *flags: str, quiet: bool = False) -> Server:
+def plugpy(name: str, app: str, *flags: str, quiet: bool = False, tls: bool = False) -> Server:
     """plugpy as its users start it, without an access log unless a flag asks for one."""
     log = () if "--access-log" in flags else ("--no-access-log",)
     command = ("{bin}/plugpy", "serve", f"bench.apps.{app}", "--port", "{port}", *log, *flags)
-    return Server(name, command, quiet=quiet)
+    return Server(name, command, quiet=quiet, tls=tls)
 
 
 def uvicorn(
-    name: str, app: str, *flags: str, requires: str = "uvicorn", optional: bool = False
+    name: str,
+    app: str,
+    *flags: str,
+    requires: str = "uvicorn",
+    optional: bool = False,
+    tls: bool = False,
 ) -> Server:
     """uvicorn with the parser and the loop that are its fastest, httptools and uvloop."""
     quiet = "--access-log" in flags
@@ -48,7 +55,7 @@ def uvicorn(
         *log,
         *flags,
     )
-    return Server(name, command, requires, optional, quiet)
+    return Server(name, command, requires, optional, quiet, tls=tls)
 
 
 def script(name: str, module: str, *, requires: str = "", optional: bool = False) -> Server:
@@ -75,6 +82,39 @@ GRANIAN = Server(
 FASTPYSGI = script("fastpysgi WSGI", "fastpysgi_wsgi", requires="fastpysgi", optional=True)
 AIOHTTP = script("aiohttp", "aiohttp_app", requires="aiohttp", optional=True)
 BLACKSHEEP = uvicorn("blacksheep", "blacksheep_app:app", requires="blacksheep", optional=True)
+
+TLS_PLUGPY = plugpy(
+    "plugpy",
+    "hello:HelloRouter",
+    *("--certfile", "{build}/cert.pem", "--keyfile", "{build}/key.pem"),
+    tls=True,
+)
+TLS_UVICORN = uvicorn(
+    "uvicorn bare",
+    "bare_asgi:app",
+    *("--ssl-certfile", "{build}/cert.pem", "--ssl-keyfile", "{build}/key.pem"),
+    tls=True,
+)
+TLS_HYPERCORN = Server(
+    "hypercorn",
+    (
+        *("{bin}/hypercorn", "--bind", "127.0.0.1:{port}", "--worker-class", "uvloop"),
+        *("--certfile", "{build}/cert.pem", "--keyfile", "{build}/key.pem"),
+        "bench.peers.bare_asgi:app",
+    ),
+    requires="hypercorn",
+    tls=True,
+)
+TLS_GRANIAN = Server(
+    GRANIAN.name,
+    (
+        *GRANIAN.command[:-1],
+        *("--ssl-certificate", "{build}/cert.pem", "--ssl-keyfile", "{build}/key.pem"),
+        GRANIAN.command[-1],
+    ),
+    requires="granian",
+    tls=True,
+)
 
 FRAMEWORKS = (SOCKETIFY, UVICORN, STARLETTE, GRANIAN, FASTPYSGI, AIOHTTP, BLACKSHEEP)
 """All peers that route and answer."""

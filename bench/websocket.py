@@ -213,24 +213,24 @@ class Server:
     def __init__(self, case: str, core: int, connections: int, size: int) -> None:
         with socket.socket() as probe:
             probe.bind(("127.0.0.1", 0))
-            port = probe.getsockname()[1]
+            self.port = probe.getsockname()[1]
         self.size = size
-        command = [sys.executable, __file__, "--serve", case, "--port", str(port)]
+        command = [sys.executable, "-Wignore", __file__, "--serve", case, "--port", str(self.port)]
         self.process = subprocess.Popen(command, stdout=subprocess.DEVNULL)
         os.sched_setaffinity(self.process.pid, {core})
         self.sockets: list[socket.socket] = []
         try:
-            self._connect(port, connections)
+            self._connect(connections)
             echo(self.sockets, size, WARM_UP)
         except BaseException:
             self.stop()
             raise
 
-    def _connect(self, port: int, connections: int) -> None:
+    def _connect(self, connections: int) -> None:
         deadline = time.monotonic() + 20
         while True:
             try:
-                self.sockets = connect(port, connections)
+                self.sockets = connect(self.port, connections)
                 return
             except OSError:
                 if self.process.poll() is not None or time.monotonic() > deadline:

@@ -25,13 +25,19 @@ class Load:
 
 
 def run(
-    port: int, path: str, seconds: int, *, script: str = "", arguments: tuple[str, ...] = ()
+    port: int,
+    path: str,
+    seconds: int,
+    *,
+    script: str = "",
+    arguments: tuple[str, ...] = (),
+    tls: bool = False,
 ) -> Load:
     """Load a server for `seconds`, in keep-alive unless the script says otherwise."""
     command = [find_wrk(), "-t1", f"-c{CONNECTIONS}", f"-d{seconds}s", "--timeout", "10s"]
     if script:
         command += ["-s", str(BENCH / "scripts" / f"{script}.lua")]
-    command += [f"http://127.0.0.1:{port}{path}"]
+    command += [f"{'https' if tls else 'http'}://127.0.0.1:{port}{path}"]
     if arguments:
         command += ["--", *arguments]
     with pinned(cores()[1]):

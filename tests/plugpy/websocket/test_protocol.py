@@ -14,7 +14,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from plugpy.websocket.codec import OUT_OF_ORDER, Codec
+from plugpy.websocket.codec import OUT_OF_ORDER, Codec, Utf8Decoder, apply_mask
 from plugpy.websocket.codes import REASON_LIMIT, check_close
 from plugpy.websocket.connection import READ_AHEAD, TURN
 
@@ -433,6 +433,50 @@ def test_reasons_are_cut_at_a_character() -> None:
     for code in (0, 999, 1004, 1005, 1006, 1015, 2999, 5000):
         with pytest.raises(ValueError, match="close code"):
             check_close(code, "")
+
+
+@pytest.mark.parametrize("parts", ["pieces of a frame", "frames"])
+def test_each_byte_is_judged_once(parts: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """However a text arrives: what was looked at again with each piece would be quadratic."""
+    judged = unmasked = 0
+
+    class Counting:
+        def __init__(self) -> None:
+            self.decoder = Utf8Decoder()
+
+        def decode(self, data: Any, final: bool = False) -> None:
+            nonlocal judged
+            judged += len(data)
+            self.decoder.decode(data, final)
+
+        def getstate(self) -> Any:
+            return self.decoder.getstate()
+
+        def setstate(self, state: Any) -> None:
+            self.decoder.setstate(state)
+
+    def counting(data: Any, mask: Any) -> Any:
+        nonlocal unmasked
+        unmasked += len(data)
+        return apply_mask(data, mask)
+
+    monkeypatch.setattr("plugpy.websocket.codec.Utf8Decoder", Counting)
+    monkeypatch.setattr("plugpy.websocket.connection.Utf8Decoder", Counting)
+    monkeypatch.setattr("plugpy.websocket.codec.apply_mask", counting)
+    size, step = 1 << 18, 1 << 10
+    wire = Wire(Codec((), size, size, 64))
+    if parts == "frames":
+        data = frame(TEXT, b"", fin=False) + frame(CONT, b"x" * step, fin=False) * (size // step)
+        data += frame(CONT, b"")
+    else:
+        data = frame(TEXT, b"x" * size)
+    for start in range(0, len(data), step):
+        wire.connection.data_received(data[start : start + step])
+        wire.run()
+    assert wire.messages == ["x" * size]
+    # A frame whose bytes come in two reads is judged as they come and once it is whole.
+    assert size - step <= judged <= 2 * size
+    assert unmasked <= size
 
 
 def test_a_message_of_tiny_pieces_takes_its_own_size_of_memory() -> None:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import gc
+import weakref
 from collections.abc import Awaitable, Callable
 from typing import Any
 
@@ -261,6 +263,36 @@ async def test_a_handler_that_does_not_notice_is_cancelled(serve: Any) -> None:
     client.close()
     async with asyncio.timeout(10):
         await cancelled.wait()
+
+
+async def test_a_handler_that_has_noticed_leaves_nothing_behind(serve: Any) -> None:
+    """The timer that would have cancelled it goes with it: it would keep all for as long."""
+
+    class Held:
+        pass
+
+    held: list[weakref.ref[Held]] = []
+
+    async def application(conn: Any) -> Any:
+        kept = Held()
+        held.append(weakref.ref(kept))
+        conn = conn.assign("kept", kept)
+        async with conn.websocket(handler_timeout=3_600) as ws:
+            async for _ in ws:
+                pass
+        return conn
+
+    server = await serve(application)
+    client = await server.connect()
+    client.close()
+    await server.until(server.is_empty)
+    server.connections.clear()  # the test's own list
+
+    def gone() -> bool:
+        gc.collect()
+        return held[0]() is None
+
+    await server.until(gone)
 
 
 async def test_two_receivers_are_one_too_many(serve: Any) -> None:
