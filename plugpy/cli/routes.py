@@ -12,7 +12,7 @@ from plugpy.cli.commands import print_error, print_warning
 from plugpy.cli.flags import GroupedCommand, option_flags
 from plugpy.cli.serve import CONTEXT, require_app, settings_of
 from plugpy.pipeline import parts_of
-from plugpy.pipeline.order import missing_plugs
+from plugpy.pipeline.order import gathering_oddities, missing_plugs
 from plugpy.router import Router, Row, table
 from plugpy.server.application import describe, load
 from plugpy.server.errors import (
@@ -37,19 +37,22 @@ from plugpy.server.text import escape_controls
 def routes(app: str | None, as_json: bool, check: bool, info: str | None, **values: Any) -> int:
     """Show the routes of the Router that APP names (module:attribute), in their order.
 
-    A route that no request reaches is warned of on standard error, and so is a plug that lacks
-    another one.
+    A route that no request reaches is warned of on standard error, and so are plugs in an odd
+    order, and a plug that lacks another one.
     """
-    router = load_router(app, values)
+    # Pipelines tell of their order once, when they are compiled.
+    with gathering_oddities() as oddities:
+        router = load_router(app, values)
+        rows = _table(router)
+        parts = list(parts_of(router))
     if info is not None:
         return _print_info(router, info, as_json)
-    rows = _table(router)
     if as_json:
         click.echo(json.dumps([dataclasses.asdict(row) for row in rows], indent=2))
     else:
         click.echo(format_rows(rows), nl=False)
     warnings = [f"{row.path}: {warning}" for row in rows for warning in row.warnings]
-    warnings += missing_plugs(parts_of(router))
+    warnings += oddities + missing_plugs(parts)
     for warning in warnings:
         print_warning(warning)
     return EXIT_FAILURE if check and warnings else EXIT_OK
@@ -97,7 +100,6 @@ def _print_info(router: Router, info: str, as_json: bool) -> int:
     target = target.strip()
     if not method.isascii() or not method.isalpha() or not target.startswith("/"):
         raise ConfigurationError(f'--info {info!r}: write it as "GET /users/3"')
-    _table(router)
     attempts = explain(router, method.upper(), target)
     found = attempts[-1] if attempts and attempts[-1].matches else None
     if as_json:

@@ -11,9 +11,13 @@ needs                         dict name -> why: without it anywhere in the appli
 
 import logging
 from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
+from contextvars import ContextVar
 from typing import Any
 
 logger = logging.getLogger("plugpy.pipeline")
+
+_gathered: ContextVar[list[str] | None] = ContextVar("plugpy_odd_orders", default=None)
 
 
 def check_order(plugs: Sequence[Any]) -> None:
@@ -56,9 +60,25 @@ def odd_order(plugs: Sequence[Any]) -> Iterator[str]:
 
 
 def warn_of_order(plugs: Sequence[Any], title: str) -> None:
-    """Log what `odd_order` finds, as warnings of the logger plugpy.pipeline."""
+    """Log what `odd_order` finds, as warnings of the logger plugpy.pipeline, or give it to who
+    gathers it."""
+    gathered = _gathered.get()
     for oddity in odd_order(plugs):
-        logger.warning("the order of plugs in %s: %s", title, oddity)
+        if gathered is None:
+            logger.warning("the order of plugs in %s: %s", title, oddity)
+        else:
+            gathered.append(f"the order of plugs in {title}: {oddity}")
+
+
+@contextmanager
+def gathering_oddities() -> Iterator[list[str]]:
+    """A list of what is found odd in the pipelines that are compiled meanwhile; none is logged."""
+    found: list[str] = []
+    token = _gathered.set(found)
+    try:
+        yield found
+    finally:
+        _gathered.reset(token)
 
 
 def missing_plugs(parts: Iterable[Any]) -> list[str]:

@@ -10,7 +10,7 @@ from plugpy.cli.commands import run
 
 ROUTES = """
 from plugpy.pipeline import plug as declare
-from plugpy.plugs import ETag
+from plugpy.plugs import ETag, Logger, RequestId
 from plugpy.router import Router, forward, get, match, post
 
 def plug(conn):
@@ -42,6 +42,17 @@ class Lacking(Router):
     @get("/")
     def index(self, conn):
         return conn
+
+class Odd(Router):
+    declare(Logger)
+    declare(RequestId)
+
+    @get("/", plugs=[Logger, RequestId])
+    def index(self, conn):
+        return conn
+
+class Below(Router):
+    forward("/below", to=Odd)
 
 class Shadowed(Router):
     @match("/*rest")
@@ -105,6 +116,16 @@ def test_a_plug_that_lacks_another_is_warned_of(routes: Any) -> None:
     assert code == 0
     assert "plugpy: warning: ETag without ConditionalGet" in err
     assert routes("routed:Lacking", "--check")[0] == 1
+
+
+def test_plugs_in_an_odd_order_are_warned_of(routes: Any, caplog: pytest.LogCaptureFixture) -> None:
+    for target in ("routed:Odd", "routed:Below"):
+        code, _, err = routes(target)
+        assert code == 0
+        assert "plugpy: warning: the order of plugs in Odd: Logger comes before RequestId: " in err
+        assert "; put RequestId first" in err
+        assert routes(target, "--check")[0] == 1
+    assert caplog.records == []
 
 
 @pytest.mark.parametrize(
