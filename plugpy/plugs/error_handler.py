@@ -3,7 +3,7 @@
 from collections.abc import Awaitable, Callable
 from typing import Any
 
-from plugpy.conn import Conn, status_of
+from plugpy.conn import Conn, MethodNotAllowedError, status_of
 from plugpy.pipeline.compiler import Application, trusted
 
 HandleErrors = Callable[[Conn, Exception], Any]
@@ -21,7 +21,9 @@ class ErrorHandler:
 
         wrap(ErrorHandler, handle_errors=apologize)
 
-    For errors of routes alone there is `error` of the router.
+    In a router that another one forwards to it is asked about paths without a route too, before
+    the router above is. The router at the top answers those by itself, unless its `not_found` is
+    off. For errors of routes alone there is `error` of the router.
 
     >>> from plugpy.pipeline import Pipeline, wrap
     >>> from plugpy.testing import conn
@@ -67,6 +69,8 @@ class ErrorHandler:
         if conn.sent:
             return None
         conn.put_status(status_of(error))
+        if isinstance(error, MethodNotAllowedError):
+            conn.put_resp_header("allow", ", ".join(error.allow))  # RFC 9110 section 15.5.6
         return self._handle(conn, error)
 
 

@@ -18,7 +18,7 @@ def forwarder(
 
     Segments are moved raw, so none is decoded twice. Both fields are put back when the target is
     done, also after an error and for an async target. plug: what `target` was made of, for errors.
-    refuse: answers when a router down there has no route.
+    refuse: answers when a router down there has no route, and nobody down there has answered.
     """
 
     def run(conn: Conn) -> Conn | Awaitable[Conn]:
@@ -30,6 +30,8 @@ def forwarder(
         except (NoRouteError, MethodNotAllowedError) as error:
             conn.path_info, conn.script_name = path_info, script_name
             conn.route_path = route_path
+            if conn.sent:  # an ErrorHandler down there has answered
+                raise
             return refuse(conn, error)
         except BaseException:
             conn.path_info, conn.script_name = path_info, script_name
@@ -55,6 +57,8 @@ def forwarder(
         except (NoRouteError, MethodNotAllowedError) as error:
             conn.path_info, conn.script_name = path_info, script_name
             conn.route_path = route_path
+            if conn.sent:
+                raise
             refused: object = refuse(conn, error)
             if isinstance(refused, Awaitable):
                 await refused

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import asyncio
 
+import httpx
 import pytest
 
-from plugpy.conn import NoRouteError
+from plugpy.conn import MethodNotAllowedError, NoRouteError
 from plugpy.pipeline import Pipeline, wrap
 from plugpy.plugs import ErrorHandler
-from plugpy.testing import call, conn
+from plugpy.router import Router, forward, post
+from plugpy.testing import call, conn, serving
 
 
 def crash(conn):
@@ -74,3 +76,41 @@ def test_nothing_happens_without_an_error(is_async):
 def test_it_goes_around_plugs():
     with pytest.raises(TypeError):
         Pipeline([ErrorHandler]).compile()
+
+
+def test_a_405_says_what_is_allowed():
+    router = Router(not_found=False)
+    router.wrap(ErrorHandler, handle_errors=apologize)
+    router.post("/")(lambda conn: conn.text("made"))
+    sent = conn("GET", "/")
+    with pytest.raises(MethodNotAllowedError):
+        router(sent)
+    assert (sent.status, sent.get_resp_header("allow")) == (405, ["POST, OPTIONS"])
+
+
+@pytest.mark.parametrize("handler", [apologize, apologize_later])
+@pytest.mark.parametrize("has_more", [True, False])
+async def test_below_a_forward_it_answers_and_nobody_answers_again(caplog, handler, has_more):
+    """As in Plug: to the handler of a router below, that there is no route is an error."""
+
+    class Below(Router):
+        wrap(ErrorHandler, handle_errors=handler)
+
+        @post("/made")
+        def made(self, conn):
+            return conn.text("made")
+
+    top = Router(routes=[forward("/below", to=Below)])
+    if has_more:
+        top.wrap(ErrorHandler, handle_errors=lambda conn, error: conn.text("the top"))
+        for status in (404, 405):
+            top.error(status)(lambda conn, error: "the top")
+    async with serving(top) as server, httpx.AsyncClient(base_url=server.url) as http:
+        answer = await http.get("/below/nowhere")
+        assert (answer.status_code, answer.json()) == (404, {"error": "NoRouteError"})
+        answer = await http.get("/below/made")
+        assert (answer.status_code, answer.json()) == (405, {"error": "MethodNotAllowedError"})
+        assert answer.headers["allow"] == "POST, OPTIONS"
+        assert (await http.post("/below/made")).text == "made"
+        assert (await http.get("/nowhere")).status_code == 404
+    assert [record for record in caplog.records if record.name.startswith("plugpy")] == []
