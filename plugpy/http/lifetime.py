@@ -319,6 +319,8 @@ class Http1Lifetime(Http1Output):
     def connection_lost(self, exc: Exception | None) -> None:
         self._closing = True
         self._buffer = b""
+        if self.conn is not None:
+            _ = self.conn.remote_ip  # for the log: once the transport is gone nobody can tell
         super().connection_lost(exc)
         self.runtime.requests_over += self.requests
         self.transport = None

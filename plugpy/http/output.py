@@ -196,6 +196,8 @@ class Http1Output(Connection):
         if length <= SMALL_FILE:
             body = read_range(path, offset, length)
             self.send_resp(conn, body)
+            if conn.head.method != "HEAD" and has_body(conn.status or 200):
+                self.body_bytes = len(body)
             return
         file = open(path, "rb")  # noqa: SIM115 - the sender closes it
         try:

@@ -41,6 +41,7 @@ async def test_leaving_cancels_the_handler_at_once(serve, leave, way, caplog):
     await server.until(lambda: server.connection.conn is None)
     assert not server.connection.alive
     assert len(logged) == 1
+    assert logged[0][0].remote_ip == "127.0.0.1"
     assert [record for record in caplog.records if record.name.startswith("plugpy")] == []
 
 

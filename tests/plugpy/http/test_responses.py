@@ -337,6 +337,21 @@ async def test_a_small_file_that_shrinks_breaks_no_promise(serve, file):
     assert response.body == b"he"
 
 
+@pytest.mark.parametrize("size", [5, len(BIG)])
+async def test_the_log_knows_how_much_of_a_file_was_sent(serve, file, size):
+    path = file(BIG[:size])
+    logged = []
+    server = await serve(
+        lambda conn: conn.send_file(200, path, 1),
+        access_log=lambda conn, sent, started: logged.append(sent),
+    )
+    client = await server.connect()
+    assert len((await client.get()).body) == size - 1
+    await client.send(b"HEAD / HTTP/1.1\r\nhost: x\r\nconnection: close\r\n\r\n")
+    await server.until(lambda: len(logged) == 2)
+    assert logged == [size - 1, 0]
+
+
 async def test_a_client_that_leaves_in_the_middle_of_a_file(serve, file):
     path = file(BIG * 8)
     finished = asyncio.Event()
