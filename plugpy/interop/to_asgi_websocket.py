@@ -225,3 +225,6 @@ class AsgiPeer:
     def hold(self, held: bool) -> None:
         """Stop reading, or go on."""
         self._adapter.hold(held)
+
+    def caught_up(self) -> None:
+        """All messages were taken; when the connection ends is the other server's business."""

@@ -63,6 +63,11 @@ class CallbackReceiver:
 
     # what the connection tells -------------------------------------------------------------------
 
+    @property
+    def behind(self) -> bool:
+        """Never: what comes while a callback is awaited is held back by the connection."""
+        return False
+
     def opened(self, peer: Peer) -> None:
         """The handshake is done."""
         self._peer = peer

@@ -2,6 +2,7 @@
 
     open --close frame sent--> closing --close frame came, or time is up--> closed
       +--close frame came, answered; or a fault, told------------------------^
+      (once the receiver has taken the messages that came before, see `_ending`)
 
 It takes the place of the HTTP protocol at the transport, and asks that for all that a connection
 is: its process, its clock, its end. Frames are worked on one by one; where the receiver holds, the
@@ -51,6 +52,9 @@ READ_AHEAD: Final = 65_536
 LARGE: Final = 4_096
 """Bytes of a frame from which it is not gathered with others into one write."""
 
+GRACE: Final = 1.0
+"""Seconds that a receiver has for the messages that came before a close frame or a fault."""
+
 DRAIN_RATE: Final = 1_000
 """Connections a second that are told to go when the server stops: their clients come back at once,
 elsewhere, and not all in the same moment."""
@@ -67,6 +71,7 @@ class WebSocketConnection(asyncio.Protocol):
 
     __slots__ = (
         "_codec",
+        "_ending",
         "_held",
         "_in_line",
         "_latency",
@@ -115,6 +120,8 @@ class WebSocketConnection(asyncio.Protocol):
         self._paused = False  # writing, by the transport
         self._reading_paused = False
         self._leaving: asyncio.TimerHandle | None = None
+        # A close frame or a fault that waits for the receiver: whether a fault, code, reason.
+        self._ending: tuple[bool, int, str] | None = None
         self.since = self._pinged = connection.runtime.now
         self._since_close = 0.0
         # The ping that waits for its pong: payload and when it was sent.
@@ -179,6 +186,11 @@ class WebSocketConnection(asyncio.Protocol):
         if not held:
             self._go_on()
 
+    def caught_up(self) -> None:
+        """The receiver has taken all messages and asks for the next one."""
+        if self._ending is not None:
+            self._end_now()
+
     # bytes in ------------------------------------------------------------------------------------
 
     def start(self, transport: Any) -> None:
@@ -200,7 +212,12 @@ class WebSocketConnection(asyncio.Protocol):
     @property
     def _stuck(self) -> bool:
         """Whether something is in the way. A close frame is waited for whoever is busy."""
-        return (self._held and self._state == OPEN) or self._paused or self._in_line
+        return (
+            (self._held and self._state == OPEN)
+            or self._paused
+            or self._in_line
+            or self._ending is not None
+        )
 
     def _work(self) -> None:
         """Work on frames, until none is left or something is in the way."""
@@ -303,6 +320,9 @@ class WebSocketConnection(asyncio.Protocol):
     def _begin_close(self, why: str, code: int, reason: str) -> None:
         if self._state != OPEN:
             return
+        if self._ending is not None:
+            self._end_now()
+            return
         self._state = CLOSING
         self._why = why
         self.close_code, self.close_reason = code, reason
@@ -312,6 +332,8 @@ class WebSocketConnection(asyncio.Protocol):
         self._go_on()  # the client's answer may be held back
 
     def _close_came(self, code: int, reason: str) -> None:
+        if self._postponed(False, code, reason):
+            return
         if self._state == OPEN:
             # Section 5.5.1: answered by the code that came.
             payload = b"" if code == codes.NO_STATUS else close_payload(code, "")
@@ -324,6 +346,8 @@ class WebSocketConnection(asyncio.Protocol):
 
     def _fail(self, code: int, reason: str) -> None:
         """Section 7.1.7: tell why, and read no further."""
+        if code != codes.GOING_AWAY and self._postponed(True, code, reason):
+            return
         logger.info("%s: closed with %d: %s", self.conn.request_path, code, reason)
         if self._state == OPEN:
             self._write(self._codec.serialize(CLOSE, close_payload(code, reason)))
@@ -331,11 +355,30 @@ class WebSocketConnection(asyncio.Protocol):
             self.close_code, self.close_reason = code, reason
         self._end(linger=True)
 
+    def _postponed(self, fault: bool, code: int, reason: str) -> bool:
+        """Whether the end waits, since messages that came before were not taken yet: their answers
+        would come too late. Nothing is worked on meanwhile."""
+        if self._state != OPEN or self._ending is not None or not self.receiver.behind:
+            return False
+        self._ending = fault, code, reason
+        self._since_close = self.upgraded_from.runtime.now
+        return True
+
+    def _end_now(self) -> None:
+        """Bring about the end that has waited, if one has."""
+        assert self._ending is not None
+        fault, code, reason = self._ending
+        if fault:
+            self._fail(code, reason)
+        else:
+            self._close_came(code, reason)
+
     def _end(self, *, linger: bool) -> None:
         """Close the connection, once what is queued has left."""
         if self._state == CLOSED:
             return
         self._state = CLOSED
+        self._ending = None
         self._since_close = self.upgraded_from.runtime.now
         if self._leaving is not None:
             self._leaving.cancel()
@@ -360,8 +403,11 @@ class WebSocketConnection(asyncio.Protocol):
         self._state = CLOSED
         if self._leaving is not None:
             self._leaving.cancel()
-        if self._why == "remote":
+        if self._ending is not None and not self._ending[0]:
+            _, self.close_code, self.close_reason = self._ending
+        elif self._why == "remote":
             self.close_code = codes.ABNORMAL
+        self._ending = None
         self._pieces = None
         self.receiver.closed(self._why, self.close_code, self.close_reason)
         connection.connection_lost(exc)
@@ -418,6 +464,11 @@ class WebSocketConnection(asyncio.Protocol):
             late = now - self._since_close > connection.runtime.options.linger_timeout
             if late:
                 connection.abort_transport()
+            return late
+        if self._ending is not None:
+            late = now - self._since_close >= GRACE
+            if late:
+                self._end_now()
             return late
         if self._reading_paused:
             self.since = now  # it is not heard because nobody listens

@@ -130,6 +130,8 @@ def _negotiate(offers: str) -> "tuple[str, tuple[Extension, ...]]":
     from websockets.exceptions import InvalidHeader, NegotiationError
     from websockets.headers import build_extension, parse_extension
 
+    from plugpy.websocket.deflate import Deflate
+
     try:
         parsed = parse_extension(offers)
     except InvalidHeader as error:
@@ -141,7 +143,7 @@ def _negotiate(offers: str) -> "tuple[str, tuple[Extension, ...]]":
                 agreed, extension = factory.process_request_params(parameters, [])
             except NegotiationError:
                 continue  # the next offer may suit; else the connection is not compressed
-            return build_extension([(name, agreed)]), (extension,)
+            return build_extension([(name, agreed)]), (Deflate.of(extension),)
     return "", ()
 
 

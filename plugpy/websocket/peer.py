@@ -47,9 +47,19 @@ class Peer(Protocol):
     def hold(self, held: bool) -> None:
         """Stop telling what comes, and soon reading it; or go on."""
 
+    def caught_up(self) -> None:
+        """All messages were taken, and the next one is asked for."""
+
 
 class Receiver(Protocol):
-    """The application's side, as the server sees it. No method raises."""
+    """The application's side, as the server sees it. No method raises.
+
+    behind: whether it was told messages that the application has not taken yet. A close frame and a
+    fault that come after them wait for `Peer.caught_up`, a second at most.
+    """
+
+    @property
+    def behind(self) -> bool: ...
 
     def opened(self, peer: Peer) -> None:
         """The handshake is done. Called once, before anything else."""

@@ -142,6 +142,9 @@ class WebSocket:
                 raise WebSocketClosed(self.close_code, self.close_reason)
             if self._receiver is not None:
                 raise RuntimeError("another coroutine is receiving from this WebSocket")
+            peer.caught_up()
+            if messages or self.close_code is not None:
+                continue
             self._receiver = asyncio.get_running_loop().create_future()
             try:
                 await self._receiver
@@ -233,6 +236,11 @@ class WebSocket:
         return WebSocketClosed(self.close_code, self.close_reason)
 
     # what the connection tells -------------------------------------------------------------------
+
+    @property
+    def behind(self) -> bool:
+        """Whether messages wait to be received."""
+        return bool(self._messages)
 
     def opened(self, peer: Peer) -> None:
         """The handshake is done."""

@@ -48,6 +48,16 @@ def deflate(data: bytes, *, last: bool = True) -> bytes:
     return flushed[:-4] if last else flushed
 
 
+def streams(*parts: bytes) -> bytes:
+    """A deflate stream with a final block for each part, and the zero byte that ends a message
+    (RFC 7692 section 7.2.3.4)."""
+    ended = []
+    for part in parts:
+        made = zlib.compressobj(wbits=-12)
+        ended.append(made.compress(part) + made.flush())
+    return b"".join(ended) + b"\0"
+
+
 EURO = "€".encode()
 
 ANSWERED: dict[str, tuple[bytes, list[Frame]]] = {
@@ -368,6 +378,56 @@ async def test_compressed_messages(serve: Any, style: Any) -> None:
 
 
 @styles
+@pytest.mark.parametrize("bytewise", [False, True])
+async def test_final_blocks(serve: Any, style: Any, bytewise: bool) -> None:
+    """The example of RFC 7692 section 7.2.3.4, and what may come after it."""
+    for offer in ("permessage-deflate", "permessage-deflate; client_no_context_takeover"):
+        server = await serve(style(max_message_size=100_000))
+        client = await server.connect("/", f"sec-websocket-extensions: {offer}")
+        half = len(streams(b"two ")) - 1
+        data = (
+            frame(TEXT, bytes.fromhex("f348cdc9c9070000"), rsv=4)
+            + frame(TEXT, deflate(b"as ever"), rsv=4)
+            + frame(TEXT, streams(b"two ", b"streams"), rsv=4)
+            + frame(TEXT, streams(b"two ", b"frames")[:half], fin=False, rsv=4)
+            + frame(CONT, streams(b"two ", b"frames")[half:])
+            + frame(BINARY, streams(bytes(100_000)), rsv=4)
+            + frame(TEXT, deflate(b"again"), rsv=4)
+        )
+        await play(client, data, bytewise)
+        inflater = zlib.decompressobj(wbits=-15)
+        got = []
+        for _ in range(6):
+            answer = await client.frame()
+            if answer.rsv:
+                got.append(inflater.decompress(answer.data + b"\0\0\xff\xff"))
+            else:
+                got.append(answer.data)
+        expected = [b"Hello", b"as ever", b"two streams", b"two frames", bytes(100_000), b"again"]
+        assert got == expected
+        await client.send(close_frame())
+        await client.closed()
+
+
+@given(
+    st.lists(st.lists(st.binary(max_size=3000), min_size=1, max_size=5), min_size=1, max_size=5),
+    st.booleans(),
+)
+@settings(max_examples=50, deadline=None)
+def test_messages_of_any_streams(messages: list[list[bytes]], forgets: bool) -> None:
+    from websockets.frames import Frame as Parsed
+    from websockets.frames import Opcode
+
+    from plugpy.websocket.deflate import Deflate
+
+    extension = Deflate(forgets, False, 12, 12, {})
+    for parts in messages:
+        for data in (streams(*parts), deflate(b"".join(parts))):
+            parsed = Parsed(Opcode.BINARY, data, True, True)
+            assert extension.decode(parsed, max_size=15_000).data == b"".join(parts)
+
+
+@styles
 @pytest.mark.parametrize(
     ("data", "code"),
     [
@@ -381,8 +441,17 @@ async def test_compressed_messages(serve: Any, style: Any) -> None:
             + frame(CONT, deflate(bytes(60_000))),
             1009,
         ),
+        (frame(BINARY, streams(b"", bytes(2_000_000)), rsv=4), 1009),
+        (frame(BINARY, streams(bytes(60_000), bytes(60_000)), rsv=4), 1009),
+        (frame(BINARY, streams(bytes(100_000), b"1"), rsv=4), 1009),
+        (frame(BINARY, streams(*[b""] * 5_000), rsv=4), 1002),
+        (frame(TEXT, streams(b"a")[:-1] + b"\xff", rsv=4), 1002),
     ],
-    ids=["garbage", "RSV1 in a continuation", "a ping", "not UTF-8", "a bomb", "a bomb in parts"],
+    ids=[
+        *("garbage", "RSV1 in a continuation", "a ping", "not UTF-8", "a bomb", "a bomb in parts"),
+        *("a bomb in the second stream", "two halves", "one byte too many", "5,000 streams"),
+        "garbage after a stream",
+    ],
 )
 async def test_compressed_attacks(serve: Any, style: Any, data: bytes, code: int) -> None:
     server = await serve(style(max_message_size=100_000))

@@ -63,6 +63,102 @@ async def test_the_iteration_ends_with_the_connection(serve: Any) -> None:
     assert await handler.end() == (["1", b"2"], 4000, "bye")
 
 
+async def echo(ws: WebSocket) -> Any:
+    async for message in ws:
+        await asyncio.sleep(0)
+        await ws.send(message)
+    return ws.close_code
+
+
+FAULTS = [
+    (frame(TEXT, b"\xff"), (1007, "not UTF-8")),
+    (frame(3), (1002, "invalid opcode: 3")),
+    (frame(TEXT, b"x", mask=None), (1002, "incorrect masking")),
+    (close_frame(4000, "bye"), (4000, "")),
+    (close_frame(None), (1005, "")),
+]
+
+
+@pytest.mark.parametrize(("end", "told"), FAULTS)
+@pytest.mark.parametrize("size", [1, 1000])
+async def test_what_came_before_the_end_is_answered(
+    serve: Any, end: bytes, told: tuple[int, str], size: int
+) -> None:
+    handler = Handler(echo)
+    server = await serve(handler)
+    client = await server.connect()
+    data = b"".join(frame(TEXT, b"%d" % number) for number in range(QUEUED - 1)) + end
+    for start in range(0, len(data), size):
+        await client.send(data[start : start + size])
+    assert [await client.text() for _ in range(QUEUED - 1)] == [*map(str, range(QUEUED - 1))]
+    code, reason = await client.closed()
+    assert (code, reason) == (told[0], reason if told[0] == 1002 else told[1])
+    assert await handler.end() == told[0]
+
+
+async def test_nothing_after_the_end_is_looked_at(serve: Any) -> None:
+    handler = Handler(collect)
+    client = await (await serve(handler)).connect()
+    late = frame(PING, b"late") + frame(TEXT, b"late") + close_frame(4001)
+    await client.send(frame(TEXT, b"1") + frame(3) + late)
+    assert (await client.closed())[0] == 1002
+    got, code, _ = await handler.end()
+    assert (got, code) == (["1"], 1002)
+
+
+async def test_who_does_not_take_messages_delays_the_end_by_a_second_only(serve: Any) -> None:
+    going_on = asyncio.Event()
+
+    async def body(ws: WebSocket) -> Any:
+        await going_on.wait()
+        return await collect(ws)
+
+    handler = Handler(body)
+    server = await serve(handler)
+    client = await server.connect()
+    await client.send(frame(PING) + frame(TEXT, b"1") + close_frame(4000))
+    assert (await client.frame()).opcode == PONG
+    await server.until(lambda: server.connection.upgraded._ending is not None)
+    server.advance(0.5)
+    assert server.connection.upgraded.open
+    server.advance(0.6)
+    assert await client.closed() == (4000, "")
+    going_on.set()
+    assert await handler.end() == (["1"], 4000, "")
+
+
+async def test_a_body_that_returns_ends_as_the_client_has_asked(serve: Any) -> None:
+    going_on = asyncio.Event()
+
+    async def body(ws: WebSocket) -> Any:
+        await going_on.wait()
+
+    handler = Handler(body)
+    server = await serve(handler)
+    client = await server.connect()
+    await client.send(frame(TEXT, b"1") + close_frame(4000))
+    await server.until(lambda: server.connection.upgraded._ending is not None)
+    going_on.set()
+    assert await client.closed() == (4000, "")
+
+
+async def test_a_client_that_leaves_after_its_close_frame(serve: Any) -> None:
+    going_on = asyncio.Event()
+
+    async def body(ws: WebSocket) -> Any:
+        await going_on.wait()
+        return await collect(ws)
+
+    handler = Handler(body)
+    server = await serve(handler)
+    client = await server.connect()
+    await client.send(frame(TEXT, b"1") + close_frame(4000, "bye"))
+    client.close()
+    await server.until(server.is_empty)
+    going_on.set()
+    assert await handler.end() == (["1"], 4000, "bye")
+
+
 async def test_a_client_that_vanishes(serve: Any) -> None:
     handler = Handler(collect)
     client = await (await serve(handler)).connect()

@@ -51,6 +51,8 @@ class Wire:
 
     # the receiver
 
+    behind = False
+
     def opened(self, peer: Any) -> None:
         pass
 
