@@ -6,7 +6,9 @@ import asyncio
 import contextlib
 import socket
 import sys
+from types import SimpleNamespace
 
+import h11
 import pytest
 
 from plugpy import Conn, Router, get, match
@@ -509,15 +511,22 @@ async def test_a_silent_upstream_is_a_504_and_is_left(proxy):
         await upstream.ended.wait()
 
 
-async def test_an_upstream_that_is_slow_but_not_silent_has_its_time(proxy):
-    async def serve(reader, writer):
-        writer.write(b"HTTP/1.1 200 OK\r\ncontent-length: 10\r\n\r\n")
-        for _ in range(10):
-            await asyncio.sleep(0.05)
-            writer.write(b"x")
-
-    async with Upstream(serve) as upstream, proxy(upstream.url, timeout=0.3) as server:
-        assert (await ask(server))[2] == b"x" * 10
+async def test_each_piece_that_moves_begins_the_silence_anew(example):
+    example("reverse_proxy:Proxy")
+    module = sys.modules["reverse_proxy"]
+    reader = asyncio.StreamReader()
+    writer = SimpleNamespace(write=lambda data: None, drain=lambda: asyncio.sleep(0))
+    line = module.Line(reader, writer)
+    async with line.patience:
+        ends = [line.patience.when()]
+        await line.send(h11.Request(method="GET", target="/", headers=[("host", "a")]))
+        ends.append(line.patience.when())
+        await line.send(h11.EndOfMessage())
+        for piece in (b"HTTP/1.1 200 OK\r\ncontent-length: 10\r\n\r\n", b"one", b"two"):
+            reader.feed_data(piece)
+            await line.receive()
+            ends.append(line.patience.when())
+    assert ends == sorted(set(ends))
 
 
 @pytest.mark.parametrize(
