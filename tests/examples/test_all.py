@@ -10,6 +10,8 @@ import sys
 
 import pytest
 
+from plugpy.cli.commands import run
+
 from .conftest import EXAMPLES
 
 ROOT = EXAMPLES.parent
@@ -49,6 +51,14 @@ def test_it_says_how_to_run_it(name):
     commands = lines(name, "plugpy serve") or lines(name, "python")
     assert f" {name}:" in commands[-1] or commands[-1].startswith(f"python examples/{name}.py")
     assert "--app-dir examples" in commands[-1] or commands[-1].startswith("python")
+
+
+@pytest.mark.parametrize("name", [name for name in NAMES if lines(name, "plugpy serve")])
+def test_nothing_is_odd_about_its_routes_and_plugs(name, example, capfd):
+    target = lines(name, "plugpy serve")[-1].split("plugpy serve ")[1].split()[0]
+    example(target)
+    assert run(["routes", target, "--app-dir", str(EXAMPLES), "--check"]) == 0
+    assert capfd.readouterr().err == ""
 
 
 @pytest.mark.skipif(shutil.which("curl") is None, reason="there is no curl")
