@@ -89,11 +89,19 @@ def model_of(type_: Any) -> Model:
 def is_model_class(annotation: Any) -> bool:
     """Whether it is a Struct of msgspec or a model of pydantic, which no parameter of an untyped
     handler could be."""
+    annotation = class_of(annotation)
     return isinstance(annotation, type) and _library_of(annotation) is not None
+
+
+def class_of(annotation: Any) -> Any:
+    """The class of a generic one: Page of Page[Book]; others as they are."""
+    origin = typing.get_origin(annotation)
+    return origin if isinstance(origin, type) else annotation
 
 
 def has_fields(annotation: Any) -> bool:
     """Whether it is a class with named fields: such a model, a dataclass, TypedDict, NamedTuple."""
+    annotation = class_of(annotation)
     return isinstance(annotation, type) and (
         _library_of(annotation) is not None
         or dataclasses.is_dataclass(annotation)
@@ -103,10 +111,16 @@ def has_fields(annotation: Any) -> bool:
 
 
 def without_annotated(annotation: Any) -> Any:
-    """The type of Annotated[type, ...]; others as they are."""
-    if typing.get_origin(annotation) is typing.Annotated:
-        return typing.get_args(annotation)[0]
-    return annotation
+    """The type of Annotated[type, ...], of `type Name = type`, of NewType; others as they are."""
+    while True:
+        if typing.get_origin(annotation) is typing.Annotated:
+            annotation = typing.get_args(annotation)[0]
+        elif type(annotation).__name__ == "TypeAliasType":
+            annotation = annotation.__value__
+        elif isinstance(annotation, typing.NewType):
+            annotation = annotation.__supertype__
+        else:
+            return annotation
 
 
 def show(type_: Any) -> str:
@@ -140,6 +154,9 @@ def _parts(type_: Any, seen: set[int]) -> Iterator[Any]:
         return
     seen.add(id(type_))
     yield type_
+    if typing.get_origin(type_) is None and (inner := without_annotated(type_)) is not type_:
+        yield from _parts(inner, seen)
+        return
     if typing.get_origin(type_) is typing.Annotated:
         yield from typing.get_args(type_)[1:]
         yield from _parts(typing.get_args(type_)[0], seen)
@@ -148,9 +165,12 @@ def _parts(type_: Any, seen: set[int]) -> Iterator[Any]:
         if isinstance(argument, list):  # of a Callable
             continue
         yield from _parts(argument, seen)
-    if isinstance(type_, type) and has_fields(type_) and _library_of(type_) is None:
+    origin = class_of(type_)
+    if origin is not type_:
+        yield origin
+    if has_fields(type_) and _library_of(origin) is None:
         try:
-            hints = typing.get_type_hints(type_, include_extras=True)
+            hints = typing.get_type_hints(origin, include_extras=True)
         except Exception:  # the library will say what is wrong with it
             return
         for hint in hints.values():

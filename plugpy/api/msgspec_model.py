@@ -13,6 +13,7 @@ from plugpy.api.models import (
     MalformedValue,
     Wrong,
     WrongValue,
+    class_of,
     has_fields,
     show,
     without_annotated,
@@ -22,6 +23,8 @@ _AT: Final = re.compile(r" - at `(?:key in )?\$([^`]*)`\Z")
 _STEP: Final = re.compile(r"\.([^.\[]+)|\[(\d+|\.\.\.)\]")
 _GOT_TEXT: Final = re.compile(r", got (?:str|array)\b")
 _MISSING: Final = re.compile(r"Object missing required field `(.*)`\Z", re.DOTALL)
+
+_UNKNOWN: Final = re.compile(r"Object contains unknown field `(.*)`\Z", re.DOTALL)
 
 REQUIRED: Final = "is required"
 
@@ -39,7 +42,8 @@ class MsgspecModel:
             msgspec.json.schema_components([type_])
             self._decoder = msgspec.json.Decoder(type_)
         except (TypeError, RuntimeError, ValueError) as error:
-            raise TypeError(f"msgspec can't read values of {show(type_)}: {error}") from error
+            said = str(error).strip().rpartition("\n")[2]
+            raise TypeError(f"msgspec can't read values of {show(type_)}: {said}") from error
         self._fields = _fields(without_annotated(type_))
 
     def from_text(self, value: Any) -> Any:
@@ -119,7 +123,7 @@ def _encoded(value: Any) -> Any:
 
 def _fields(type_: Any) -> dict[str, tuple[Any, bool]] | None:
     """Name in JSON -> (type, whether it must be there); None for what is no object."""
-    if not has_fields(type_) or (isinstance(type_, type) and issubclass(type_, tuple)):
+    if not has_fields(type_) or issubclass(class_of(type_), tuple):
         return None
     info = msgspec.inspect.type_info(type_)
     if not isinstance(
@@ -129,16 +133,13 @@ def _fields(type_: Any) -> dict[str, tuple[Any, bool]] | None:
         return None
     if isinstance(info, msgspec.inspect.StructType) and info.array_like:
         return None
-    hints = _hints(type_)
+    hints = typing.get_type_hints(class_of(type_), include_extras=True)
+    if class_of(type_) is not type_:
+        # Page[Book]: what the parameters of the class stand for is known to msgspec alone.
+        hints = dict.fromkeys(hints, Any)
     return {
         field.encode_name: (hints.get(field.name, Any), field.required) for field in info.fields
     }
-
-
-def _hints(type_: Any) -> dict[str, Any]:
-    if hasattr(type_, "__struct_fields__"):
-        return {field.name: field.type for field in msgspec.structs.fields(type_)}
-    return typing.get_type_hints(type_, include_extras=True)
 
 
 def _wrong(error: msgspec.ValidationError) -> Wrong:
@@ -154,6 +155,12 @@ def _wrong(error: msgspec.ValidationError) -> Wrong:
     missing = _MISSING.match(text)
     if missing is not None:
         return Wrong((*path, missing.group(1)), REQUIRED)
+    unknown = _UNKNOWN.match(text)
+    if unknown is not None:
+        return Wrong((*path, unknown.group(1)), "is unknown")
+    if text.startswith(("Invalid enum value", "Invalid value")):
+        # The value is the client's, and may be a secret: it is not for logs.
+        return Wrong(path, "is none of the values that there are")
     text = text.replace("`", "")
     return Wrong(path, text[:1].lower() + text[1:])
 

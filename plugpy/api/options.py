@@ -97,9 +97,13 @@ def typed(function: Any = None, /, **options: Any) -> Any:
 
 
 def options_of(handler: Any) -> TypedOptions | None:
-    """The options of a handler that was decorated; None where it was not."""
-    found = getattr(handler, MARK, None)
-    return found if isinstance(found, TypedOptions) else None
+    """The options of a handler that was decorated, or that is a partial of one, or an instance
+    whose `__call__` is one; else None."""
+    for one in (handler, getattr(handler, "func", None), type(handler).__call__):
+        found = getattr(one, MARK, None)
+        if isinstance(found, TypedOptions):
+            return found
+    return None
 
 
 def _mark(function: Any, options: TypedOptions) -> None:

@@ -3,7 +3,7 @@
 import inspect
 import types
 import typing
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, MutableMapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
@@ -15,7 +15,7 @@ from plugpy.upload import Upload
 
 _LISTS: Final = (list, tuple, set, frozenset, Sequence, Iterable)
 
-_SCALARS: Final = (str, int, float, bool, bytes)
+_MAPPINGS: Final = (dict, Mapping, MutableMapping)
 
 
 @dataclass(frozen=True, slots=True)
@@ -119,7 +119,7 @@ def _conn_argument(
 
 def _parameter(declared: inspect.Parameter, annotation: Any, variables: Sequence[str]) -> Parameter:
     annotation, place = _split(annotation)
-    if annotation is inspect.Parameter.empty:
+    if annotation is object:
         annotation = Any
     bare = _without_none(without_annotated(annotation))
     listed = _is_list(bare)
@@ -184,7 +184,7 @@ def _place(name: str, bare: Any, variables: Sequence[str]) -> Place:
 
 def _is_data(type_: Any) -> bool:
     """Whether a type has members, so that it is no text of a query."""
-    return has_fields(type_) or (typing.get_origin(type_) or type_) in (dict, typing.Mapping)
+    return has_fields(type_) or (typing.get_origin(type_) or type_) in _MAPPINGS
 
 
 def _members(type_: Any) -> tuple[Any, ...]:

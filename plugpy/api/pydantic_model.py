@@ -10,6 +10,7 @@ from plugpy.api.models import (
     MalformedValue,
     Wrong,
     WrongValue,
+    class_of,
     has_fields,
     show,
     without_annotated,
@@ -56,13 +57,13 @@ class PydanticModel:
 
     def fields(self) -> dict[str, Any] | None:
         type_ = without_annotated(self.type)
-        if not has_fields(type_) or issubclass(type_, tuple):
+        if not has_fields(type_) or issubclass(class_of(type_), tuple):
             return None
         declared = getattr(type_, "__pydantic_fields__", None)
         if declared is None:
             from typing import get_type_hints
 
-            return get_type_hints(type_, include_extras=True)
+            return get_type_hints(class_of(type_), include_extras=True)
         return {_alias(name, field): field.annotation for name, field in declared.items()}
 
     def _read(self, value: Any) -> Any:

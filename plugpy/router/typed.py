@@ -1,7 +1,7 @@
 """Typed handlers: those whose parameters come from the request by their annotations."""
 
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, Final, get_origin
 
 from plugpy.pipeline.steps import signature_of
 from plugpy.router.binding import JOINED, SEGMENTS, Arguments, annotation_of
@@ -53,7 +53,8 @@ def _converter(annotation: Any, is_glob: bool) -> Converter:
 def _may_be_typed(handler: Callable[..., Any]) -> bool:
     """Whether it was decorated, or an annotation may hold a marker or be a model: a first look,
     that imports nothing."""
-    if hasattr(handler, "plugpy_typed"):
+    sources = (handler, getattr(handler, "func", None), type(handler).__call__)
+    if any(hasattr(source, "plugpy_typed") for source in sources):
         return True
     try:
         parameters = signature_of(handler).parameters.values()
@@ -65,5 +66,7 @@ def _may_be_typed(handler: Callable[..., Any]) -> bool:
         except TypeError:
             continue
         if any(hasattr(annotation, name) for name in _SIGNS):
+            return True
+        if any(hasattr(get_origin(annotation), name) for name in _SIGNS):  # Page[Book]
             return True
     return False

@@ -3,22 +3,31 @@
 import datetime
 import decimal
 import enum
+import functools
 import json
+import sys
 import uuid
-from typing import Annotated, Any, Literal
+from collections.abc import Mapping
+from typing import Annotated, Any, Generic, Literal, NewType, TypeVar
 
+import msgspec
+import pydantic
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from plugpy.api import Cookie, Header, Path, Query, ValidationError, typed
+from plugpy.api import Cookie, Header, Path, Query, TypedHandler, ValidationError, typed
 from plugpy.conn import Conn
+from plugpy.pipeline import blocking
 from plugpy.router import Router, get
 from plugpy.testing import call, conn
 
 from .models import MSGSPEC, PYDANTIC, Library, StructNewBook
 
 libraries = pytest.mark.parametrize("library", [MSGSPEC, PYDANTIC], ids=["msgspec", "pydantic"])
+
+
+T = TypeVar("T")
 
 
 class Colour(enum.Enum):
@@ -75,7 +84,7 @@ async def test_texts_become_what_the_annotation_says(ask, annotation, text, valu
         (float, "nan", "expected a finite number"),
         (float, "inf", "expected a finite number"),
         (bool, "yes", "expected bool"),
-        (Colour, "green", "invalid enum value 'green'"),
+        (Colour, "green", "is none of the values that there are"),
         (datetime.date, "2030-31-01", "invalid RFC3339 encoded date"),
         (uuid.UUID, "5", "invalid UUID"),
     ],
@@ -87,6 +96,113 @@ async def test_texts_that_do_not_fit(ask, faults, annotation, text, detail):
     handler.__annotations__ = {"x": annotation, "return": str}
     response = await ask(typed(handler), "GET", f"/?x={text}")
     assert faults(response) == [("query", "x", detail)]
+
+
+class Page(msgspec.Struct, Generic[T]):
+    items: list[T]
+
+
+class ModelPage(pydantic.BaseModel, Generic[T]):
+    items: list[T]
+
+
+Number = NewType("Number", int)
+
+
+@pytest.mark.parametrize(
+    ("annotation", "place"),
+    [
+        (StructNewBook, "body"),
+        (StructNewBook | None, "body"),
+        (list[StructNewBook], "body"),
+        (Page[int], "body"),
+        (Page[StructNewBook], "body"),
+        (ModelPage[int], "body"),
+        (dict[str, int], "body"),
+        (Mapping[str, int], "body"),
+        (list[Number], "query"),
+        (Number, "query"),
+        (int | str, "query"),
+        (tuple[int, str], "query"),
+        (Any, "query"),
+        (object, "query"),
+    ],
+)
+def test_where_a_type_comes_from(annotation, place):
+    def handler(x): ...
+
+    handler.__annotations__ = {"x": annotation}
+    (parameter,) = TypedHandler(typed(handler), ()).signature.parameters
+    assert parameter.place.where == place
+
+
+@pytest.mark.skipif(sys.version_info < (3, 12), reason="`type` came with 3.12")
+async def test_type_aliases(ask, faults):
+    namespace: dict[str, Any] = {"StructNewBook": StructNewBook}
+    exec("type Book = StructNewBook\ntype Ids = list[int]", namespace)
+
+    def handler(book, ids):
+        return [book.title, *ids]
+
+    handler.__annotations__ = {
+        "book": namespace["Book"],
+        "ids": namespace["Ids"],
+        "return": list[Any],
+    }
+    response = await ask(typed(handler), "POST", "/?ids=1&ids=2", {"title": "t"})
+    assert json.loads(response.body) == ["t", 1, 2]
+
+
+async def test_generic_models(ask, faults):
+    def by_msgspec(page):
+        return page
+
+    by_msgspec.__annotations__ = {"page": Page[StructNewBook], "return": Page[StructNewBook]}
+    response = await ask(by_msgspec, "POST", "/", {"items": [{"title": "t"}]})
+    assert json.loads(response.body)["items"][0]["title"] == "t"
+    found = faults(await ask(by_msgspec, "POST", "/", {"items": [{"title": ""}]}))
+    assert found[0][:2] == ("body", "#/items/0/title")
+    assert faults(await ask(by_msgspec, "POST", "/", {}))[0][1:] == ("#/items", "is required")
+
+
+async def test_unknown_fields_are_named(ask, faults):
+    class Strict(msgspec.Struct, forbid_unknown_fields=True):
+        a: int = 1
+
+    def handler(strict):
+        return strict.a
+
+    handler.__annotations__ = {"strict": Annotated[Strict, Query], "return": int}
+    assert faults(await ask(handler, "GET", "/?b=1")) == [("query", "b", "is unknown")]
+
+
+async def test_handlers_that_are_no_plain_functions(ask):
+    @typed
+    def add(a: int, x: int) -> int:
+        return a + x
+
+    class Instance:
+        @typed
+        def __call__(self, x: int) -> int:
+            return x
+
+    def decorated(function):
+        @functools.wraps(function)
+        def around(*arguments, **more):
+            return function(*arguments, **more)
+
+        return around
+
+    for handler, body in (
+        (functools.partial(add, a=1), b"6"),
+        (typed(functools.partial(add, 1)), b"6"),
+        (Instance(), b"5"),
+        (decorated(typed(lambda x=1: x)), b"5"),
+        (blocking(typed(lambda x=1: x)), b"5"),
+        (typed(blocking(lambda x=1: x)), b"5"),
+    ):
+        response = await ask(handler, "GET", "/?x=5")
+        assert (response.status, response.body) == (200, body)
 
 
 async def test_lists_take_both_ways_of_writing_them(ask):
@@ -229,8 +345,6 @@ async def test_an_answer_tells_of_32_faults_at_most(ask, faults):
     def handler(numbers: list[int], *, x: Annotated[dict[str, int], Query]) -> None: ...
 
     names = {f"p{index}": (int, ...) for index in range(50)}
-    import pydantic
-
     wide = pydantic.create_model("Wide", **names)  # type: ignore[call-overload]
 
     def many(wide):
