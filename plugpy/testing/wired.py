@@ -14,6 +14,8 @@ class _Supervisor(ParentProcess):
     def __init__(self) -> None:
         super().__init__()
         self.loop = asyncio.get_running_loop()
+        # Nobody waits for a PROXY header or a handshake.
+        self.arrivals: dict[Any, Any] = {}
 
 
 class WiredConnection:
