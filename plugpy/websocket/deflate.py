@@ -58,7 +58,29 @@ class Inflater:
 
 
 class Deflate(PerMessageDeflate):
-    """The extension with an Inflater in place of zlib's, whenever the library makes a new one."""
+    """The extension with an Inflater in place of zlib's, whenever the library makes a new one.
+
+    Both coders are made when they are first used: the compressor takes 32 KB, the inflater 7, and
+    many a connection only listens, or says nothing of `compress_from` bytes.
+    """
+
+    def __init__(
+        self,
+        remote_no_context_takeover: bool,
+        local_no_context_takeover: bool,
+        remote_max_window_bits: int,
+        local_max_window_bits: int,
+        compress_settings: dict[str, Any],
+    ) -> None:
+        # Not the library's, which makes the coders.
+        self.remote_no_context_takeover = remote_no_context_takeover
+        self.local_no_context_takeover = local_no_context_takeover
+        self.remote_max_window_bits = remote_max_window_bits
+        self.local_max_window_bits = local_max_window_bits
+        self.compress_settings = compress_settings
+        self.decode_cont_data = False
+        self._inflater: Inflater | None = None
+        self._compressor: Any = None
 
     @classmethod
     def of(cls, made: PerMessageDeflate) -> "Deflate":
@@ -74,6 +96,9 @@ class Deflate(PerMessageDeflate):
     @property  # type: ignore[override]
     def decoder(self) -> Inflater:
         """What inflates the messages of the peer."""
+        if self._inflater is None:
+            self.decoder = zlib.decompressobj(wbits=-self.remote_max_window_bits)
+            assert self._inflater is not None
         return self._inflater
 
     @decoder.setter
@@ -82,4 +107,21 @@ class Deflate(PerMessageDeflate):
 
     @decoder.deleter
     def decoder(self) -> None:
-        del self._inflater
+        self._inflater = None
+
+    @property
+    def encoder(self) -> Any:
+        """What compresses our messages."""
+        if self._compressor is None:
+            self._compressor = zlib.compressobj(
+                wbits=-self.local_max_window_bits, **self.compress_settings
+            )
+        return self._compressor
+
+    @encoder.setter
+    def encoder(self, compress: Any) -> None:
+        self._compressor = compress
+
+    @encoder.deleter
+    def encoder(self) -> None:
+        self._compressor = None
