@@ -19,6 +19,7 @@ import socket
 from typing import TYPE_CHECKING, Any, Final
 
 from acceptors.client_hello import (
+    HANDSHAKE_FAILURE,
     NO_APPLICATION_PROTOCOL,
     bytes_needed,
     is_plain_text,
@@ -216,11 +217,14 @@ class Arrival:
             data = real.recv(_MOST, socket.MSG_PEEK)
             needed = bytes_needed(data)
         if needed is None:
-            self._shake_hands(real, tls.default)
+            # Who hides a hello from us, in its length or behind other records, has a reason.
+            self._refuse(HANDSHAKE_FAILURE)
         elif needed <= len(data):
             hello = parse_hello(data)
             if tls.alpn and hello.protocols and not set(tls.alpn).intersection(hello.protocols):
                 self._refuse(NO_APPLICATION_PROTOCOL)
+            elif hello.finite_field:
+                self._refuse(HANDSHAKE_FAILURE)
             else:
                 self._shake_hands(real, tls.context_for(hello.server_name))
         else:
@@ -228,9 +232,12 @@ class Arrival:
 
     def _wait_for(self, real: socket.socket, size: int) -> None:
         self._looks += 1
-        if self._looks > LOOKS or real.family == socket.AF_UNIX:
-            # A unix socket would tell of the same bytes over and over.
+        if real.family == socket.AF_UNIX:
+            # It would tell of the same bytes over and over.
             self._shake_hands(real, self._options.ssl.default)  # type: ignore[union-attr]
+            return
+        if self._looks > LOOKS:
+            self._refuse(HANDSHAKE_FAILURE)
             return
         # Readable from so many bytes on: what is only peeked at would be told of for ever.
         real.setsockopt(socket.SOL_SOCKET, socket.SO_RCVLOWAT, min(size, _MOST))

@@ -2,8 +2,9 @@
 
 They are looked at before OpenSSL reads them, because it tells Python some things too late or not at
 all. Plain text ends in an error that nobody can answer in plain text. Where no protocol is common
-to both the connection goes on without one, though RFC 7301 section 3.2 wants an alert. And a name
-that is not ASCII is a traceback on standard error, for whoever cares to send one.
+to both the connection goes on without one, though RFC 7301 section 3.2 wants an alert. A name
+that is not ASCII is a traceback on standard error, for whoever cares to send one. And OpenSSL 3
+agrees to Diffie-Hellman over finite fields, which Python can't forbid it.
 """
 
 from __future__ import annotations
@@ -20,18 +21,30 @@ LONGEST_HELLO: Final = 16_384
 NO_APPLICATION_PROTOCOL: Final = bytes([21, 3, 3, 0, 2, 2, 120])
 """The record of the fatal alert no_application_protocol (RFC 7301 section 3.2)."""
 
+HANDSHAKE_FAILURE: Final = bytes([21, 3, 3, 0, 2, 2, 40])
+"""The record of the fatal alert handshake_failure (RFC 8446 section 6.2)."""
+
 _CLIENT_HELLO: Final = 1
 _SERVER_NAME: Final = 0
+_SUPPORTED_GROUPS: Final = 10
 _ALPN: Final = 16
+_KEY_SHARE: Final = 51
+
+_CURVES: Final = frozenset([23, 24, 29])
+"""secp256r1, secp384r1 and x25519 (RFC 8446 section 4.2.7): every client has one of them, and
+OpenSSL chooses them first."""
 
 
 @dataclass(frozen=True, slots=True)
 class ClientHello:
     """server_name: in lower case, None where there is none that is ASCII (RFC 6066 section 3).
-    protocols: of the extension ALPN, () without it."""
+    protocols: of the extension ALPN, () without it.
+    finite_field: whether it asks for a key exchange over a finite field, ffdhe2048 to ffdhe8192.
+    The client need not compute anything for it; the server spends up to 150 ms (CVE-2002-20001)."""
 
     server_name: str | None = None
     protocols: tuple[bytes, ...] = ()
+    finite_field: bool = False
 
 
 def is_plain_text(data: bytes) -> bool:
@@ -98,6 +111,7 @@ def _parse_message(message: bytes) -> ClientHello:
     at += 2
     name: str | None = None
     protocols: tuple[bytes, ...] = ()
+    finite_field = False
     while at < end:
         kind = message[at] << 8 | message[at + 1]
         start = at + 4
@@ -106,7 +120,22 @@ def _parse_message(message: bytes) -> ClientHello:
             name = _host_name(message[start:at])
         elif kind == _ALPN:
             protocols = _protocols(message[start:at])
-    return ClientHello(name, protocols)
+        elif kind == _SUPPORTED_GROUPS:
+            groups = {_number(message, one) for one in range(start + 2, at, 2)}
+            if not groups & _CURVES and any(map(_is_finite_field, groups)):
+                finite_field = True
+        elif kind == _KEY_SHARE:
+            share = start + 2
+            while share < at:
+                if _is_finite_field(_number(message, share)):
+                    finite_field = True
+                share += 4 + _number(message, share + 2)
+    return ClientHello(name, protocols, finite_field)
+
+
+def _is_finite_field(group: int) -> bool:
+    """RFC 7919 section 7 sets these numbers aside."""
+    return group >> 8 == 1
 
 
 def _host_name(value: bytes) -> str | None:

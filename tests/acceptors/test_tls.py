@@ -14,7 +14,7 @@ import pytest
 
 import acceptors
 from acceptors import otp
-from acceptors.client_hello import ClientHello, bytes_needed, parse_hello
+from acceptors.client_hello import HANDSHAKE_FAILURE, ClientHello, bytes_needed, parse_hello
 from acceptors.tls import CIPHERS, Certificates, TlsOptions
 
 needs_openssl = pytest.mark.skipif(not shutil.which("openssl"), reason="there is no openssl")
@@ -181,7 +181,7 @@ def test_a_hello_is_whole_at_its_last_byte_and_never_before():
         assert bytes_needed(data + b"more") == len(data)
 
 
-def test_what_is_no_hello_is_left_to_openssl():
+def test_what_is_no_hello_never_gets_whole():
     for data in (
         b"\x80\x2e\x01",
         b"\x15\x03\x01\x00\x02",
@@ -194,6 +194,83 @@ def test_what_is_no_hello_is_left_to_openssl():
     hello = client_hello("a.example", ["h2"])
     for size in range(9, len(hello)):
         parse_hello(hello[:size])  # raises nothing
+
+
+X25519, P_256, P_521, BRAINPOOL, GREASE = 29, 23, 25, 26, 0x0A0A
+FFDHE_2048, FFDHE_8192 = 256, 260
+
+
+def hello_for(groups, shares=(), padding=0):
+    """A ClientHello of TLS 1.3 that offers key exchanges in `groups`, and begins those in
+    `shares`."""
+
+    def extension(kind, value):
+        return kind.to_bytes(2) + len(value).to_bytes(2) + value
+
+    def listed(value):
+        return len(value).to_bytes(2) + value
+
+    keys = b"".join(one.to_bytes(2) + listed(b"\2" * 32) for one in shares)
+    extensions = (
+        extension(43, b"\x02\x03\x04")  # supported_versions: TLS 1.3
+        + extension(13, listed(b"\x08\x04\x04\x03"))  # signature_algorithms
+        + extension(10, listed(b"".join(one.to_bytes(2) for one in groups)))
+        + extension(51, listed(keys))
+        + extension(21, bytes(padding))
+    )
+    body = b"\x03\x03" + bytes(32) + b"\0" + b"\0\x02\x13\x01" + b"\x01\0" + listed(extensions)
+    message = b"\x01" + len(body).to_bytes(3) + body
+    return in_records(b"\x16\x03\x01\0\0" + message, 16_000)
+
+
+@pytest.mark.parametrize(
+    ("groups", "shares", "refused"),
+    [
+        ([X25519], [X25519], False),
+        ([X25519, FFDHE_2048], [X25519], False),  # as Firefox
+        ([FFDHE_2048, P_256], [], False),
+        ([GREASE, P_521], [], False),
+        ([FFDHE_8192], [FFDHE_8192], True),
+        ([X25519, FFDHE_8192], [FFDHE_8192], True),
+        ([X25519, BRAINPOOL, FFDHE_2048], [BRAINPOOL, FFDHE_2048], True),
+        ([FFDHE_8192], [], True),  # the server would ask for it by a HelloRetryRequest
+        ([GREASE, BRAINPOOL, FFDHE_8192], [], True),
+    ],
+)
+async def test_no_key_exchange_over_a_finite_field(
+    listen, connect, wait_for, certificates, groups, shares, refused
+):
+    """One costs the server up to 150 ms of its event loop, and the client nothing."""
+    hello = hello_for(groups, shares)
+    assert parse_hello(hello).finite_field is refused
+    ref = await listen(Plain, ssl=certificates)
+    client = await connect(ref)
+    client.send(hello)
+    client.writer.write_eof()
+    answer = await client.receive()
+    assert (answer == HANDSHAKE_FAILURE) is refused
+    while await client.receive():
+        pass
+    await wait_for(ref, "==", 0)
+
+
+@pytest.mark.parametrize(
+    "hide",
+    [
+        lambda hello: hello_for([FFDHE_8192], [FFDHE_8192], padding=17_000),
+        lambda hello: b"\x15\x03\x01\0\x02\x01\x5a" + hello,  # a warning first
+        lambda hello: b"\x16\x03\x01\0\0" + hello,  # an empty record first
+        lambda hello: in_records(hello, 2),
+    ],
+    ids=["long", "alert", "empty", "tiny"],
+)
+async def test_a_hello_that_hides_is_refused(listen, connect, wait_for, certificates, hide):
+    ref = await listen(Plain, ssl=certificates)
+    client = await connect(ref)
+    client.send(hide(hello_for([FFDHE_8192], [FFDHE_8192])))
+    client.writer.write_eof()
+    assert await client.receive() == HANDSHAKE_FAILURE
+    await wait_for(ref, "==", 0)
 
 
 async def test_a_hello_in_pieces(listen, connect, turns, certificates):
