@@ -1,14 +1,13 @@
 """Answering: what a typed handler returns becomes a response, by its return annotation."""
 
 import inspect
-import types
 import typing
 from collections.abc import Callable
 from http import HTTPStatus
 from typing import Any, Final
 
 from plugpy.api.errors import ResponseTypeError
-from plugpy.api.models import Model, WrongValue, model_of, show, without_annotated
+from plugpy.api.models import Model, WrongValue, bare, is_union, model_of, show
 from plugpy.api.parameters import is_conn
 from plugpy.conn.conn import Conn
 from plugpy.pipeline.steps import describe
@@ -32,16 +31,16 @@ class Returns:
         self.model: Model | None = None
         self.media_type: str | None = None
         self.status = 200 if status is None else status
-        bare = without_annotated(self.type)
+        kind = bare(self.type)
         self.answer: Answer
-        if bare is None or bare is type(None):
+        if kind is None or kind is type(None):
             self.status = 204 if status is None else status
             self.answer = self._nothing(handler)
-        elif bare is inspect.Parameter.empty or bare in (Any, object):
+        elif kind is inspect.Parameter.empty or kind in (Any, object):
             self.answer = self._anything(handler)
-        elif bare in (str, bytes):
-            self.media_type = TEXT if bare is str else BYTES
-            self.answer = self._plain(handler, bare)
+        elif kind in (str, bytes):
+            self.media_type = TEXT if kind is str else BYTES
+            self.answer = self._plain(handler, kind)
         else:
             try:
                 self.model = model_of(self.type)
@@ -50,9 +49,9 @@ class Returns:
                     f"the typed handler {describe(handler)}: its return annotation: {error}"
                 ) from error
             self.media_type = JSON
-            self.answer = self._json(
-                handler, self.model, (typing.get_origin(bare) or bare) is tuple
-            )
+            members = typing.get_args(kind) if is_union(kind) else (kind,)
+            is_tuple = any((typing.get_origin(one) or one) is tuple for one in map(bare, members))
+            self.answer = self._json(handler, self.model, is_tuple)
 
     def _json(self, handler: Any, model: Model, is_tuple: bool) -> Answer:
         status = self.status
@@ -149,7 +148,7 @@ def _without_conn(annotation: Any) -> Any:
     """What is returned beside the conn; nothing is known of a handler that returns just that."""
     if is_conn(annotation):
         return inspect.Parameter.empty
-    if typing.get_origin(annotation) in (typing.Union, types.UnionType):
+    if is_union(annotation):
         members = typing.get_args(annotation)
         rest = [member for member in members if not is_conn(member)]
         if len(rest) < len(members):

@@ -4,11 +4,12 @@ import inspect
 import json
 from collections.abc import Mapping, Sequence
 from typing import Any, Final
+from uuid import UUID
 
 from plugpy.api.answering import JSON
 from plugpy.api.errors import PROBLEM_JSON
 from plugpy.api.handler import TypedHandler
-from plugpy.api.models import Model, model_of
+from plugpy.api.models import Model, bare, model_of
 from plugpy.api.operations import Operation, operations
 from plugpy.api.parameters import Parameter
 from plugpy.api.places import Body, Form, Path
@@ -18,6 +19,9 @@ from plugpy.upload import Upload
 
 VERSION: Final = "3.1.1"
 """Of the OpenAPI specification."""
+
+OF_CONVERTED: Final = (int, float, UUID)
+"""Types that a variable of the path must match."""
 
 OF_CONVERTERS: Final[dict[str, Schema]] = {
     "int": {"type": "integer", "format": "int64"},
@@ -161,7 +165,13 @@ def _parameters(one: Operation, handler: TypedHandler, schemas: Schemas) -> list
             found.append(_parameter(parameter, schemas))
         else:
             found += _spread(parameter, schemas)
-    return found
+    # Two that read the same one are one (section 4.8.10.1): the first of them.
+    every: dict[tuple[str, str], dict[str, Any]] = {}
+    for member in found:
+        known = every.setdefault((member["in"], member["name"]), member)
+        if member.get("required"):
+            known["required"] = True
+    return list(every.values())
 
 
 def _parameter(parameter: Parameter, schemas: Schemas) -> dict[str, Any]:
@@ -176,7 +186,17 @@ def _parameter(parameter: Parameter, schemas: Schemas) -> dict[str, Any]:
     assert parameter.model is not None
     schema = _without_null(schemas.of(parameter.model, READ))
     member["schema"] = _with_default(parameter, schema)
-    return member
+    return member | _style(place.where, schema, schemas)
+
+
+def _style(where: str, schema: Schema, schemas: Schemas) -> dict[str, Any]:
+    """How an object is written in a query: filter[name]=x."""
+    whole = schemas.resolved(schema)
+    members = [*whole.get("anyOf", ()), *whole.get("oneOf", ())]
+    kinds = [whole, *map(schemas.resolved, members)]
+    if where == "query" and any(one.get("type") == "object" for one in kinds):
+        return {"style": "deepObject", "explode": True}
+    return {}
 
 
 def _without_null(schema: Schema) -> Schema:
@@ -192,13 +212,14 @@ def _without_null(schema: Schema) -> Schema:
 def _spread(parameter: Parameter, schemas: Schemas) -> list[dict[str, Any]]:
     """One parameter for each field of a model."""
     assert parameter.model is not None
-    whole = schemas.resolved(schemas.of(parameter.model, READ))
+    whole = schemas.resolved(_without_null(schemas.of(parameter.model, READ)))
     required = whole.get("required", ()) if parameter.required else ()
     where = parameter.place.where
     found: list[dict[str, Any]] = []
     for field, schema in whole.get("properties", {}).items():
         name = field.replace("_", "-").lower() if where == "header" else field
         member: dict[str, Any] = {"name": name, "in": where, "schema": _without_null(schema)}
+        member |= _style(where, member["schema"], schemas)
         if schema.get("description"):
             member["description"] = schema["description"]
         if field in required:
@@ -243,27 +264,34 @@ def _request_body(handler: TypedHandler, schemas: Schemas) -> dict[str, Any] | N
     media_type = "multipart/form-data" if files else "application/x-www-form-urlencoded"
     return {
         "required": required,
-        "content": {media_type: {"schema": _form_schema(forms, schemas)}},
+        "content": {media_type: {"schema": _form_schema(forms, schemas, "[]" if files else "")}},
     }
 
 
-def _form_schema(forms: Sequence[Parameter], schemas: Schemas) -> Schema:
-    if len(forms) == 1 and forms[0].spread is not None and forms[0].model is not None:
-        return schemas.of(forms[0].model, READ)
+def _form_schema(forms: Sequence[Parameter], schemas: Schemas, lists: str) -> Schema:
+    """lists: what the name of a list ends with. Multipart has one field of a name, or "name[]"."""
+    first = forms[0]
+    as_it_is = first.spread is not None and not (lists and any(first.spread.values()))
+    if len(forms) == 1 and as_it_is and first.model is not None:
+        return schemas.of(first.model, READ)
     properties: dict[str, Any] = {}
     required: list[str] = []
     for form in forms:
         if form.spread is not None and form.model is not None:
-            whole = schemas.resolved(schemas.of(form.model, READ))
-            properties.update(whole.get("properties", {}))
-            required += whole.get("required", ()) if form.required else ()
+            whole = schemas.resolved(_without_null(schemas.of(form.model, READ)))
+            names = {name: name + lists for name, listed in form.spread.items() if listed}
+            for name, field in whole.get("properties", {}).items():
+                properties[names.get(name, name)] = field
+            if form.required:
+                required += [names.get(name, name) for name in whole.get("required", ())]
             continue
+        name = form.name + lists if form.listed else form.name
         if form.model is None:
             properties[form.name] = {"type": "string", "format": "binary"}
         else:
-            properties[form.name] = _with_default(form, schemas.of(form.model, READ))
+            properties[name] = _with_default(form, schemas.of(form.model, READ))
         if form.required:
-            required.append(form.name)
+            required.append(name)
     schema: Schema = {"type": "object", "properties": properties}
     return {**schema, "required": required} if required else schema
 
@@ -296,11 +324,21 @@ def _responses(
     if "422" not in found and any(_may_fail(one) for one in handler.signature.parameters):
         name = schemas.add_problems()
         found["422"] = {"description": reason_phrase(422), "content": _problem(name)}
+    if any(_may_be_refused(one, found) for one in handler.signature.parameters):
+        found.setdefault("4XX", {"description": "Another path, or a body that can't be read"})
     return dict(sorted(found.items()))
 
 
 def _problem(name: str) -> dict[str, Any]:
     return {PROBLEM_JSON: {"schema": {"$ref": REFERENCE.format(name)}}}
+
+
+def _may_be_refused(parameter: Parameter, said: Mapping[str, Any]) -> bool:
+    """Whether a request can fail before its values are looked at: 404, 400, 413, 415."""
+    place = parameter.place
+    if isinstance(place, Path):
+        return "404" not in said and bare(parameter.type) in OF_CONVERTED
+    return isinstance(place, Body | Form)
 
 
 def _may_fail(parameter: Parameter) -> bool:

@@ -51,6 +51,8 @@ class Problem(ConnError):  # noqa: N818 - the word of RFC 9457
 
         raise Problem(409, "The title is taken.", members={"title": title})
 
+    Raises ValueError for another status, TypeError for members that are no JSON.
+
     It goes to the router's error handlers first, by its class or its status. A status of 500 and
     above is logged as a crash.
     """
@@ -72,6 +74,7 @@ class Problem(ConnError):  # noqa: N818 - the word of RFC 9457
         self.type = type
         self.members = dict(members or {})
         super().__init__(detail or self.title, status=int(status))
+        _ = self.resp_body  # what is no JSON is told where it was raised, not when it is answered
 
     @property
     def resp_headers(self) -> list[tuple[str, str]]:

@@ -78,7 +78,7 @@ class TypedHandler:
                 if value is ABSENT:
                     if parameter.required:
                         faults.append(Fault(parameter.place.where, parameter.name, (), REQUIRED))
-                    value = parameter.default
+                    value = parameter.fresh_default()
                 arguments[argument] = value
             return arguments
 

@@ -6,6 +6,7 @@ datetimes, enums, dataclasses, TypedDicts, lists of such) goes to msgspec where 
 """
 
 import dataclasses
+import types
 import typing
 from collections.abc import Iterator
 from typing import Any, Final, NamedTuple, Protocol
@@ -101,26 +102,57 @@ def class_of(annotation: Any) -> Any:
 
 def has_fields(annotation: Any) -> bool:
     """Whether it is a class with named fields: such a model, a dataclass, TypedDict, NamedTuple."""
-    annotation = class_of(annotation)
-    return isinstance(annotation, type) and (
-        _library_of(annotation) is not None
-        or dataclasses.is_dataclass(annotation)
-        or typing.is_typeddict(annotation)
-        or (issubclass(annotation, tuple) and hasattr(annotation, "_fields"))
+    kind = class_of(annotation)
+    return isinstance(kind, type) and (
+        _library_of(kind) is not None
+        or dataclasses.is_dataclass(kind)
+        or typing.is_typeddict(kind)
+        or is_named_tuple(kind)
     )
 
 
-def without_annotated(annotation: Any) -> Any:
-    """The type of Annotated[type, ...], of `type Name = type`, of NewType; others as they are."""
+def is_named_tuple(annotation: Any) -> bool:
+    """Whether it is a NamedTuple: its fields have names, and it is a list in JSON."""
+    kind = class_of(annotation)
+    return isinstance(kind, type) and issubclass(kind, tuple) and hasattr(kind, "_fields")
+
+
+def without_alias(annotation: Any) -> Any:
+    """What a name of `type X = ...` (PEP 695) stands for; others as they are."""
     while True:
+        origin = typing.get_origin(annotation)
+        if hasattr(annotation, "__value__"):
+            annotation = annotation.__value__
+        elif origin is not None and hasattr(origin, "__value__"):
+            annotation = origin.__value__[typing.get_args(annotation)]
+        else:
+            return annotation
+
+
+def bare(annotation: Any) -> Any:
+    """A type without Annotated, NewType and names for types."""
+    while True:
+        annotation = without_alias(annotation)
         if typing.get_origin(annotation) is typing.Annotated:
             annotation = typing.get_args(annotation)[0]
-        elif type(annotation).__name__ == "TypeAliasType":
-            annotation = annotation.__value__
         elif isinstance(annotation, typing.NewType):
             annotation = annotation.__supertype__
         else:
             return annotation
+
+
+def is_union(annotation: Any) -> bool:
+    """Whether it is `X | Y`."""
+    return typing.get_origin(annotation) in (typing.Union, types.UnionType)
+
+
+def bare_value(annotation: Any) -> Any:
+    """X of `X | None`, and of what `bare` takes away; else the type."""
+    annotation = bare(annotation)
+    if not is_union(annotation):
+        return annotation
+    members = [one for one in typing.get_args(annotation) if one is not type(None)]
+    return bare(members[0]) if len(members) == 1 else annotation
 
 
 def show(type_: Any) -> str:
@@ -150,13 +182,13 @@ def _library_of(part: Any) -> str | None:
 
 def _parts(type_: Any, seen: set[int]) -> Iterator[Any]:
     """A type, what it is made of, and what stands beside it in Annotated."""
+    type_ = without_alias(type_)
+    while isinstance(type_, typing.NewType):
+        type_ = without_alias(type_.__supertype__)
     if id(type_) in seen:
         return
     seen.add(id(type_))
     yield type_
-    if typing.get_origin(type_) is None and (inner := without_annotated(type_)) is not type_:
-        yield from _parts(inner, seen)
-        return
     if typing.get_origin(type_) is typing.Annotated:
         yield from typing.get_args(type_)[1:]
         yield from _parts(typing.get_args(type_)[0], seen)

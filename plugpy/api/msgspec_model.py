@@ -1,9 +1,10 @@
 """Types as msgspec reads, writes and describes them."""
 
+import dataclasses
 import math
 import re
 import typing
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Iterator
 from typing import Any, Final
 
 import msgspec
@@ -13,13 +14,14 @@ from plugpy.api.models import (
     MalformedValue,
     Wrong,
     WrongValue,
+    bare_value,
     class_of,
     has_fields,
+    is_named_tuple,
     show,
-    without_annotated,
 )
 
-_AT: Final = re.compile(r" - at `(?:key in )?\$([^`]*)`\Z")
+_AT: Final = re.compile(r" - at (?:`key` in )?`\$([^`]*)`\Z")
 _STEP: Final = re.compile(r"\.([^.\[]+)|\[(\d+|\.\.\.)\]")
 _GOT_TEXT: Final = re.compile(r", got (?:str|array)\b")
 _MISSING: Final = re.compile(r"Object missing required field `(.*)`\Z", re.DOTALL)
@@ -32,7 +34,7 @@ REQUIRED: Final = "is required"
 class MsgspecModel:
     """One type by msgspec. Raises TypeError for types that it does not know."""
 
-    __slots__ = ("_decoder", "_fields", "type")
+    __slots__ = ("_decoder", "_fields", "_has_floats", "_is_object", "type")
     library = MSGSPEC
 
     def __init__(self, type_: Any) -> None:
@@ -44,16 +46,19 @@ class MsgspecModel:
         except (TypeError, RuntimeError, ValueError) as error:
             said = str(error).strip().rpartition("\n")[2]
             raise TypeError(f"msgspec can't read values of {show(type_)}: {said}") from error
-        self._fields = _fields(without_annotated(type_))
+        self._fields = _fields(bare_value(type_))
+        every = tuple(_infos(msgspec.inspect.type_info(type_), set()))
+        self._has_floats = any(isinstance(one, msgspec.inspect.FloatType) for one in every)
+        self._is_object = any(isinstance(one, _OBJECTS) for one in every)
 
     def from_text(self, value: Any) -> Any:
         try:
-            found = msgspec.convert(value, self.type, strict=False)
+            found = msgspec.convert(value, self.type, strict=False, str_keys=True)
         except msgspec.ValidationError as error:
             wrongs = self._every(value, strict=False) or (_wrong(error),)
             raise WrongValue(tuple(_of_text(wrong) for wrong in wrongs)) from None
-        if isinstance(found, float) and not math.isfinite(found):
-            raise WrongValue((Wrong((), "expected a finite number"),))
+        if self._has_floats and (path := _not_finite(found)) is not None:
+            raise WrongValue((Wrong(path, "expected a finite number"),))
         return found
 
     def from_json(self, data: bytes) -> Any:
@@ -66,7 +71,7 @@ class MsgspecModel:
 
     def from_data(self, value: Any) -> Any:
         try:
-            return msgspec.convert(value, self.type)
+            return msgspec.convert(value, self.type, str_keys=True)
         except msgspec.ValidationError as error:
             raise WrongValue(self._every(value, strict=True) or (_wrong(error),)) from None
 
@@ -77,7 +82,15 @@ class MsgspecModel:
                 value = msgspec.convert(value, self.type, from_attributes=True)
             except msgspec.ValidationError as error:
                 raise WrongValue((_wrong(error),)) from None
-        return msgspec.json.encode(value, enc_hook=_encoded)
+        data = msgspec.json.encode(value, enc_hook=_encoded)
+        if not self._is_object:
+            return data
+        # msgspec checks no object that is made by calling its class, and writes all fields of
+        # those below one, which may be of a subclass. Reading it is the only check that it has.
+        try:
+            return msgspec.json.encode(self._decoder.decode(data))
+        except msgspec.ValidationError as error:
+            raise WrongValue((_wrong(error),)) from None
 
     def fields(self) -> dict[str, Any] | None:
         if self._fields is None:
@@ -95,7 +108,7 @@ class MsgspecModel:
                     wrongs.append(Wrong((name,), REQUIRED))
                 continue
             try:
-                msgspec.convert(value[name], type_, strict=strict)
+                msgspec.convert(value[name], type_, strict=strict, str_keys=True)
             except msgspec.ValidationError as error:
                 wrong = _wrong(error)
                 wrongs.append(Wrong((name, *wrong.path), wrong.detail))
@@ -123,7 +136,7 @@ def _encoded(value: Any) -> Any:
 
 def _fields(type_: Any) -> dict[str, tuple[Any, bool]] | None:
     """Name in JSON -> (type, whether it must be there); None for what is no object."""
-    if not has_fields(type_) or issubclass(class_of(type_), tuple):
+    if not has_fields(type_) or is_named_tuple(type_):
         return None
     info = msgspec.inspect.type_info(type_)
     if not isinstance(
@@ -133,13 +146,58 @@ def _fields(type_: Any) -> dict[str, tuple[Any, bool]] | None:
         return None
     if isinstance(info, msgspec.inspect.StructType) and info.array_like:
         return None
-    hints = typing.get_type_hints(class_of(type_), include_extras=True)
-    if class_of(type_) is not type_:
-        # Page[Book]: what the parameters of the class stand for is known to msgspec alone.
-        hints = dict.fromkeys(hints, Any)
+    hints = _hints(type_)
     return {
         field.encode_name: (hints.get(field.name, Any), field.required) for field in info.fields
     }
+
+
+def _hints(type_: Any) -> dict[str, Any]:
+    if hasattr(class_of(type_), "__struct_fields__"):
+        return {field.name: field.type for field in msgspec.structs.fields(type_)}
+    hints = typing.get_type_hints(class_of(type_), include_extras=True)
+    # What the parameters of a generic one stand for is known to msgspec alone.
+    return hints if class_of(type_) is type_ else dict.fromkeys(hints, Any)
+
+
+_OBJECTS: Final = (msgspec.inspect.StructType, msgspec.inspect.DataclassType)
+
+
+def _infos(info: Any, seen: set[int]) -> Iterator[msgspec.inspect.Type]:
+    """The description of a type, and of those that it is made of."""
+    if isinstance(info, msgspec.inspect.Type):
+        if id(info) in seen:
+            return
+        seen.add(id(info))
+        yield info
+    if isinstance(info, msgspec.inspect.Type | msgspec.inspect.Field):
+        for name in info.__struct_fields__:
+            yield from _infos(getattr(info, name), seen)
+    elif isinstance(info, tuple | list):
+        for one in info:
+            yield from _infos(one, seen)
+
+
+def _not_finite(value: Any) -> tuple[str | int, ...] | None:
+    """The way to a NaN or an infinity in what was made of texts, which are no numbers in JSON."""
+    if isinstance(value, float):
+        return None if math.isfinite(value) else ()
+    if isinstance(value, dict):
+        pairs: Iterable[tuple[Any, Any]] = value.items()
+    elif isinstance(value, list | tuple | set | frozenset):
+        pairs = enumerate(value)
+    elif hasattr(value, "__struct_fields__"):
+        names = zip(value.__struct_encode_fields__, value.__struct_fields__, strict=True)
+        pairs = [(encoded, getattr(value, name)) for encoded, name in names]
+    elif dataclasses.is_dataclass(value):
+        pairs = [(one.name, getattr(value, one.name)) for one in dataclasses.fields(value)]
+    else:
+        return None
+    for key, one in pairs:
+        below = _not_finite(one)
+        if below is not None:
+            return (key, *below)
+    return None
 
 
 def _wrong(error: msgspec.ValidationError) -> Wrong:

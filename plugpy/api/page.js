@@ -18,11 +18,11 @@ function values(form, where) {
   const found = [];
   for (const field of form.querySelectorAll(`[data-in="${where}"]`)) {
     if (field.type === "file") {
-      for (const file of field.files) found.push([field.name, file]);
+      for (const file of field.files) found.push([field.dataset.name, file]);
     } else if (field.tagName === "TEXTAREA") {
-      for (const line of field.value.split("\n")) if (line) found.push([field.name, line]);
+      for (const line of field.value.split("\n")) if (line) found.push([field.dataset.name, line]);
     } else if (field.value !== "") {
-      found.push([field.name, field.value]);
+      found.push([field.dataset.name, field.value]);
     }
   }
   return found;

@@ -107,7 +107,7 @@ def _parameter(parameter: Mapping[str, Any]) -> Iterator[str]:
         tag = "textarea rows=2" if listed else 'input type="text"'
         end = "</textarea>" if listed else ""
         yield (
-            f'<{tag} hidden autocomplete="off" data-in="{_text(where)}" name="{_text(name)}" '
+            f'<{tag} hidden autocomplete="off" data-in="{_text(where)}" data-name="{_text(name)}" '
             f'aria-label="{_text(name)}" placeholder="{hint}"'
             f"{' required' if required else ''}>{end}"
         )
@@ -136,7 +136,7 @@ def _body(body: Mapping[str, Any], components: Mapping[str, Any]) -> Iterator[st
             yield (
                 f"<tr><td><code>{_text(name)}</code>{_star(name in whole.get('required', ()))}</td>"
                 f'<td>{_linked(field)}</td><td><input hidden type="{kind}" data-in="form" '
-                f'name="{_text(name)}" aria-label="{_text(name)}"></td></tr>'
+                f'data-name="{_text(name)}" aria-label="{_text(name)}"></td></tr>'
             )
         yield "</table>"
 

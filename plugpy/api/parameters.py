@@ -1,28 +1,37 @@
 """Parameters: what a typed handler asks for, worked out once from its signature."""
 
 import inspect
-import types
 import typing
-from collections.abc import Callable, Iterable, Mapping, MutableMapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from copy import deepcopy
+from dataclasses import dataclass, replace
 from typing import Any, Final
 
-from plugpy.api.models import Model, has_fields, model_of, without_annotated
-from plugpy.api.places import Body, Form, Header, Path, Place, Query, place_of
+from plugpy.api.models import (
+    Model,
+    bare,
+    bare_value,
+    has_fields,
+    is_named_tuple,
+    is_union,
+    model_of,
+    without_alias,
+)
+from plugpy.api.places import Body, Cookie, Form, Header, Path, Place, Query, place_of
 from plugpy.conn.conn import Conn
 from plugpy.pipeline.steps import describe, signature_of
 from plugpy.upload import Upload
 
 _LISTS: Final = (list, tuple, set, frozenset, Sequence, Iterable)
 
-_MAPPINGS: Final = (dict, Mapping, MutableMapping)
-
 
 @dataclass(frozen=True, slots=True)
 class Parameter:
     """One parameter of a handler. argument: its name there. name: in the request. model: reads the
     value; None for an Upload. listed: several values make one. spread: the model's fields, each a
-    parameter of the request, name -> whether it is a list; None for what is one parameter."""
+    parameter of the request, name -> whether it is a list; None for what is one parameter. others:
+    for such a model, names that other parameters of the handler take from the same place.
+    changeable: whether the default is a list or the like."""
 
     argument: str
     name: str
@@ -33,6 +42,13 @@ class Parameter:
     default: Any
     listed: bool
     spread: dict[str, bool] | None
+    others: frozenset[str] = frozenset()
+    changeable: bool = False
+
+    def fresh_default(self) -> Any:
+        """The default, for one request: what a handler puts into a list is seen by no other."""
+        default = self.default
+        return deepcopy(default) if self.changeable else default
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,7 +90,8 @@ def signature(handler: Callable[..., Any], variables: Sequence[str]) -> Signatur
                 f"the typed handler {describe(handler)}: {one.name!r}: {error}"
             ) from error
     _check_bodies(handler, found)
-    return Signature(conn, tuple(found), hints.get("return", inspect.Parameter.empty))
+    parameters = tuple(_beside(one, found) for one in found)
+    return Signature(conn, parameters, hints.get("return", inspect.Parameter.empty))
 
 
 def hints_of(handler: Callable[..., Any]) -> dict[str, Any]:
@@ -121,10 +138,10 @@ def _parameter(declared: inspect.Parameter, annotation: Any, variables: Sequence
     annotation, place = _split(annotation)
     if annotation is object:
         annotation = Any
-    bare = _without_none(without_annotated(annotation))
-    listed = _is_list(bare)
+    kind = bare_value(annotation)
+    listed = _is_list(kind)
     if place is None:
-        place = _place(declared.name, bare, variables)
+        place = _place(declared.name, kind, variables)
     name = place.name or declared.name
     if isinstance(place, Header):
         name = (place.name or declared.name.replace("_", "-")).lower()
@@ -133,27 +150,37 @@ def _parameter(declared: inspect.Parameter, annotation: Any, variables: Sequence
         raise TypeError(f"the path has no variable {name!r}; there is {known}")
     required = declared.default is declared.empty
     default = None if required else declared.default
-    upload = isinstance(bare, type) and issubclass(bare, Upload)
-    if upload:
+    if isinstance(kind, type) and issubclass(kind, Upload):
         if not isinstance(place, Form):
             raise TypeError("an Upload is a field of a form: Annotated[Upload, Form]")
-        return Parameter(declared.name, name, place, bare, None, required, default, False, None)
+        return Parameter(declared.name, name, place, kind, None, required, default, False, None)
     model = model_of(annotation)
     spread = None
     if not isinstance(place, Path | Body) and not listed:
         fields = model.fields()
         if fields is not None:
-            spread = {
-                field: _is_list(_without_none(without_annotated(type_)))
-                for field, type_ in fields.items()
-            }
+            spread = {field: _is_list(bare_value(type_)) for field, type_ in fields.items()}
+        elif is_named_tuple(kind):
+            raise TypeError("a NamedTuple has no names in a request; take a model, or tuple[...]")
+        elif isinstance(place, Header | Cookie) and _holds_data(kind):
+            raise TypeError(f"it can't be read from the text of a {place.where}")
     return Parameter(
-        declared.name, name, place, annotation, model, required, default, listed, spread
+        declared.name,
+        name,
+        place,
+        annotation,
+        model,
+        required,
+        default,
+        listed,
+        spread,
+        changeable=isinstance(default, list | dict | set) or has_fields(type(default)),
     )
 
 
 def _split(annotation: Any) -> tuple[Any, Place | None]:
     """An annotation without its marker, and the marker."""
+    annotation = without_alias(annotation)
     if typing.get_origin(annotation) is not typing.Annotated:
         return annotation, None
     type_, *metadata = typing.get_args(annotation)
@@ -170,38 +197,42 @@ def _split(annotation: Any) -> tuple[Any, Place | None]:
     return (typing.Annotated[(type_, *rest)] if rest else type_), found
 
 
-def _place(name: str, bare: Any, variables: Sequence[str]) -> Place:
+def _beside(parameter: Parameter, every: Sequence[Parameter]) -> Parameter:
+    """A model with what is not meant for it, where it may forbid what it does not know."""
+    if parameter.spread is None:
+        return parameter
+    names: set[str] = set()
+    for one in every:
+        if one is not parameter and type(one.place) is type(parameter.place):
+            names.update({one.name} if one.spread is None else one.spread)
+    return replace(parameter, others=frozenset(names - parameter.spread.keys()))
+
+
+def _place(name: str, kind: Any, variables: Sequence[str]) -> Place:
     """Where a parameter without a marker comes from."""
     if name in variables:
         return Path()
-    if isinstance(bare, type) and issubclass(bare, Upload):
+    if isinstance(kind, type) and issubclass(kind, Upload):
         return Form()
-    items = typing.get_args(bare) if _is_list(bare) else _members(bare)
-    if any(_is_data(without_annotated(item)) for item in (bare, *items)):
-        return Body()
-    return Query()
+    return Body() if _holds_data(kind) else Query()
+
+
+def _holds_data(type_: Any) -> bool:
+    """Whether a type, or what it is a list or a union of, is no text of a query."""
+    kind = bare_value(type_)
+    items = typing.get_args(kind) if _is_list(kind) else _members(kind)
+    return _is_data(kind) or any(map(_holds_data, items))
 
 
 def _is_data(type_: Any) -> bool:
-    """Whether a type has members, so that it is no text of a query."""
-    return has_fields(type_) or (typing.get_origin(type_) or type_) in _MAPPINGS
+    """Whether a type has members."""
+    kind = typing.get_origin(type_) or type_
+    return has_fields(kind) or (isinstance(kind, type) and issubclass(kind, Mapping))
 
 
 def _members(type_: Any) -> tuple[Any, ...]:
     """The members of a union, else nothing."""
-    return typing.get_args(type_) if _is_union(type_) else ()
-
-
-def _is_union(type_: Any) -> bool:
-    return typing.get_origin(type_) in (typing.Union, types.UnionType)
-
-
-def _without_none(type_: Any) -> Any:
-    """X of X | None; else the type."""
-    if not _is_union(type_):
-        return type_
-    members = [one for one in typing.get_args(type_) if one is not type(None)]
-    return without_annotated(members[0]) if len(members) == 1 else type_
+    return tuple(map(bare, typing.get_args(type_))) if is_union(type_) else ()
 
 
 def _is_list(type_: Any) -> bool:

@@ -13,10 +13,6 @@ from plugpy.conn.json import dumps
 
 DOCUMENT: Final = "openapi.json"
 
-MAX_KEPT: Final = 16
-"""Documents that are kept, one for each path at which the router is: /:tenant/docs has any number
-of them."""
-
 
 class OpenAPI:
     """Serves the OpenAPI 3.1 document of the router that it is mounted in, and a page to read it
@@ -57,7 +53,7 @@ class OpenAPI:
     200
     """
 
-    __slots__ = ("_documents", "_page", "_router", "options")
+    __slots__ = ("_document", "_page", "_router", "options")
 
     def __init__(
         self,
@@ -83,7 +79,7 @@ class OpenAPI:
         }
         self._page = page
         self._router = router
-        self._documents: dict[str, dict[str, Any]] = {}
+        self._document: dict[str, Any] | None = None
 
     def plug_mounted_in(self, router: Any) -> None:
         """The router calls this when it is compiled."""
@@ -115,15 +111,11 @@ class OpenAPI:
             raise ValueError(
                 "OpenAPI is mounted in no router: forward('/docs', to=OpenAPI), or OpenAPI(router=)"
             )
-        servers = self.options["servers"]
-        key = "" if servers else prefix
-        document = self._documents.get(key)
-        if document is None:
-            options = {**self.options, "servers": servers or (prefix or "/",)}
-            document = openapi(self._router, **options)
-            if len(self._documents) < MAX_KEPT:
-                self._documents[key] = document
-        return document
+        if self._document is None:
+            self._document = openapi(self._router, **self.options)
+        if self.options["servers"] or "servers" in (self.options["extra"] or ()):
+            return self._document
+        return {**self._document, "servers": [{"url": prefix or "/"}]}
 
 
 def _prefix(conn: Conn) -> str:

@@ -43,7 +43,9 @@ def reader(parameter: Parameter) -> Read:
 
     def read_fields(conn: Conn, faults: list[Fault]) -> Any:
         value = _SPREAD[where](conn, parameter.spread or {})
-        if not value and not parameter.required:
+        for other in parameter.others:
+            value.pop(other, None)
+        if _is_absent(parameter, value):
             return ABSENT
         return _converted(model, value, where, "", faults)
 
@@ -128,6 +130,16 @@ _SPREAD: Final[dict[str, Callable[[Conn, Mapping[str, bool]], dict[str, Any]]]] 
 }
 
 
+def _is_absent(parameter: Parameter, value: Mapping[str, Any]) -> bool:
+    """Whether a model that may be missing is. What it does not know is none of it where the
+    default is None; else it is read, for models that forbid that."""
+    if parameter.required:
+        return False
+    if parameter.default is None:
+        return value.keys().isdisjoint(parameter.spread or ())
+    return not value
+
+
 def _converted(model: Model, value: Any, where: str, name: str, faults: list[Fault]) -> Any:
     try:
         return model.from_text(value)
@@ -158,7 +170,9 @@ def _json_reader(parameter: Parameter) -> ReadLater:
                 raise _unsupported(kind, "application/json")
             elif conn.body_params_fetched:
                 params = conn.body_params
-                return {argument: model.from_data(params.get("_json", params))}
+                # Parsers makes {} of no body.
+                if params or parameter.required or await conn.body():
+                    return {argument: model.from_data(params.get("_json", params))}
             elif body := await conn.body():
                 return {argument: model.from_json(body)}
         except MalformedValue as error:
@@ -169,20 +183,37 @@ def _json_reader(parameter: Parameter) -> ReadLater:
         if parameter.required:
             faults.append(Fault("body", "", (), REQUIRED))
             return {}
-        return {argument: parameter.default}
+        return {argument: parameter.fresh_default()}
 
     return read
 
 
 def _form_reader(parameters: Sequence[Parameter]) -> ReadLater:
+    lists = [one.name for one in parameters if one.listed]
+    for one in parameters:
+        lists += [name for name, listed in (one.spread or {}).items() if listed]
+
     async def read(conn: Conn, faults: list[Fault]) -> dict[str, Any]:
         form = await _form(conn)
+        form = {**form, **await _listed(conn, form, lists)} if lists else form
         found: dict[str, Any] = {}
         for parameter in parameters:
             found[parameter.argument] = _form_value(parameter, form, faults)
         return found
 
     return read
+
+
+async def _listed(conn: Conn, form: dict[str, Any], names: Sequence[str]) -> dict[str, list[str]]:
+    """The fields that are to be lists, and are not by their names ("tag[]"), as lists."""
+    texts = [name for name in names if isinstance(form.get(name), str)]
+    if not texts:
+        return {}
+    kind = _kind(conn)
+    if kind is not None and _FORMS[0].accepts(kind):
+        text = (await conn.body()).decode("latin-1")
+        return {name: values_of(text, name) or [form[name]] for name in texts}
+    return {name: [form[name]] for name in texts}
 
 
 async def _form(conn: Conn) -> dict[str, Any]:
@@ -200,17 +231,20 @@ async def _form(conn: Conn) -> dict[str, Any]:
 def _form_value(parameter: Parameter, form: dict[str, Any], faults: list[Fault]) -> Any:
     name, model = parameter.name, parameter.model
     spread = parameter.spread is not None
-    value = form if spread else form.get(name)
-    if value is None or (spread and not value and not parameter.required):
+    if spread:
+        value: Any = {key: one for key, one in form.items() if key not in parameter.others}
+        absent = _is_absent(parameter, value)
+    else:
+        value = form.get(name)
+        absent = value is None
+    if absent:
         if parameter.required:
             faults.append(Fault("form", name, (), REQUIRED))
-        return parameter.default
+        return parameter.fresh_default()
     if model is None:
         if not isinstance(value, Upload):
             faults.append(Fault("form", name, (), "expected a file"))
         return value
-    if parameter.listed and isinstance(value, str):
-        value = [value]
     return _converted(model, value, "form", "" if spread else name, faults)
 
 

@@ -125,7 +125,7 @@ def _with_references(value: Any, renamed: dict[str, str]) -> Any:
     if isinstance(value, dict):
         return {
             key: renamed.get(item, item)
-            if key == "$ref" and isinstance(item, str)
+            if isinstance(item, str) and item in renamed and key != "const"
             else _with_references(item, renamed)
             for key, item in value.items()
         }

@@ -83,7 +83,7 @@ def test_parameters_bodies_and_answers(library: Library):
     assert schema["properties"]["title"]["description"] == "On its cover"
     assert schema["required"] == ["title"]
     answers = operation["responses"]
-    assert sorted(answers) == ["200", "422"]
+    assert sorted(answers) == ["200", "422", "4XX"]
     assert answers["200"]["content"]["application/json"]["schema"] == {
         "$ref": f"#/components/schemas/{library.book.__name__}"
     }
