@@ -198,6 +198,7 @@ def test_what_is_no_hello_never_gets_whole():
 
 X25519, P_256, P_521, BRAINPOOL, GREASE = 29, 23, 25, 26, 0x0A0A
 FFDHE_2048, FFDHE_8192 = 256, 260
+UNKNOWN = 261  # of the range that RFC 7919 sets aside for finite fields
 
 
 def hello_for(groups, shares=(), padding=0):
@@ -230,6 +231,7 @@ def hello_for(groups, shares=(), padding=0):
         ([X25519, FFDHE_2048], [X25519], False),  # as Firefox
         ([FFDHE_2048, P_256], [], False),
         ([GREASE, P_521], [], False),
+        ([UNKNOWN, X25519], [UNKNOWN, X25519], False),
         ([FFDHE_8192], [FFDHE_8192], True),
         ([X25519, FFDHE_8192], [FFDHE_8192], True),
         ([X25519, BRAINPOOL, FFDHE_2048], [BRAINPOOL, FFDHE_2048], True),
