@@ -121,10 +121,10 @@ def without_alias(annotation: Any) -> Any:
     """What a name of `type X = ...` (PEP 695) stands for; others as they are."""
     while True:
         origin = typing.get_origin(annotation)
-        if hasattr(annotation, "__value__"):
-            annotation = annotation.__value__
-        elif origin is not None and hasattr(origin, "__value__"):
+        if hasattr(origin, "__value__"):  # first: what is made of it has the attribute as well
             annotation = origin.__value__[typing.get_args(annotation)]
+        elif hasattr(annotation, "__value__"):
+            annotation = annotation.__value__
         else:
             return annotation
 

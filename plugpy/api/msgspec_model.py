@@ -82,13 +82,13 @@ class MsgspecModel:
                 value = msgspec.convert(value, self.type, from_attributes=True)
             except msgspec.ValidationError as error:
                 raise WrongValue((_wrong(error),)) from None
-        data = msgspec.json.encode(value, enc_hook=_encoded)
+        data = _ENCODE(value)
         if not self._is_object:
             return data
         # msgspec checks no object that is made by calling its class, and writes all fields of
         # those below one, which may be of a subclass. Reading it is the only check that it has.
         try:
-            return msgspec.json.encode(self._decoder.decode(data))
+            return _ENCODE(self._decoder.decode(data))
         except msgspec.ValidationError as error:
             raise WrongValue((_wrong(error),)) from None
 
@@ -132,6 +132,9 @@ def _encoded(value: Any) -> Any:
     if dump is None:
         raise TypeError(f"no JSON can be made of a {type(value).__name__}")
     return dump(mode="json")
+
+
+_ENCODE: Final = msgspec.json.Encoder(enc_hook=_encoded).encode
 
 
 def _fields(type_: Any) -> dict[str, tuple[Any, bool]] | None:

@@ -1,5 +1,6 @@
 """OpenAPI: the plug that serves the document of a router's typed handlers, and a page about it."""
 
+import re
 import secrets
 from collections.abc import Mapping, Sequence
 from typing import Any, Final
@@ -12,6 +13,8 @@ from plugpy.conn.errors import MethodNotAllowedError, NoRouteError
 from plugpy.conn.json import dumps
 
 DOCUMENT: Final = "openapi.json"
+
+_HOST: Final = re.compile(r"[\w.:\[\]-]+", re.ASCII)
 
 
 class OpenAPI:
@@ -130,7 +133,8 @@ def _policy(nonce: str, document: Mapping[str, Any]) -> str:
     origins = {"'self'"}
     for server in document["servers"]:
         parts = urlsplit(server["url"])
-        if parts.scheme in ("http", "https") and parts.netloc:
+        # What is no plain host could end the directive.
+        if parts.scheme in ("http", "https") and _HOST.fullmatch(parts.netloc):
             origins.add(f"{parts.scheme}://{parts.netloc}")
     return (
         f"default-src 'none'; style-src 'nonce-{nonce}'; script-src 'nonce-{nonce}'; "

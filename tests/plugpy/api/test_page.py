@@ -113,6 +113,15 @@ async def test_it_may_describe_another_router(ask):
         OpenAPI(servers="https://a.example")
 
 
+async def test_servers_can_not_end_the_policy(ask):
+    router = Router()
+    plug = OpenAPI(servers=["https://b.example;script-src *", "https://a.example:8443/v1"])
+    router.get("/x", typed(lambda x=1: str(x)))
+    router.forward("/docs", to=plug)
+    policy = dict((await ask(router, "GET", "/docs")).headers)["content-security-policy"]
+    assert "connect-src 'self' https://a.example:8443; " in policy
+
+
 async def test_one_document_is_made_for_all_paths_that_lead_to_it(ask, monkeypatch):
     made = []
     make = importlib.import_module("plugpy.api.plug").openapi
