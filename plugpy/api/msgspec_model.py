@@ -158,9 +158,17 @@ def _fields(type_: Any) -> dict[str, tuple[Any, bool]] | None:
 def _hints(type_: Any) -> dict[str, Any]:
     if hasattr(class_of(type_), "__struct_fields__"):
         return {field.name: field.type for field in msgspec.structs.fields(type_)}
-    hints = typing.get_type_hints(class_of(type_), include_extras=True)
+    every = typing.get_type_hints(class_of(type_), include_extras=True)
+    hints = {name: _without_qualifiers(hint) for name, hint in every.items()}
     # What the parameters of a generic one stand for is known to msgspec alone.
     return hints if class_of(type_) is type_ else dict.fromkeys(hints, Any)
+
+
+def _without_qualifiers(hint: Any) -> Any:
+    """X of NotRequired[X], which is no type outside of its TypedDict."""
+    while getattr(typing.get_origin(hint), "_name", "") in ("Required", "NotRequired", "ReadOnly"):
+        (hint,) = typing.get_args(hint)
+    return hint
 
 
 _OBJECTS: Final = (msgspec.inspect.StructType, msgspec.inspect.DataclassType)

@@ -15,7 +15,8 @@ import pydantic
 import pytest
 
 from plugpy import Router, blocking
-from plugpy.api import Cookie, Form, Header, Problem, Query, openapi, typed
+from plugpy.api import Cookie, Form, Header, OpenAPI, Problem, Query, openapi, typed
+from plugpy.api.models import model_of
 from plugpy.plugs import Parsers
 from plugpy.upload import Upload
 
@@ -457,7 +458,7 @@ def test_objects_in_queries_lists_in_multipart_and_names_taken_twice():
     @router.get("/twice")
     @typed
     def twice(
-        a: Annotated[str | None, Query("q")] = None, *, f: Annotated[Public, Query], name: str = ""
+        name: str = "", *, f: Annotated[Public, Query], q: Annotated[str, Query("name")] = ""
     ) -> str:
         return ""
 
@@ -471,7 +472,7 @@ def test_objects_in_queries_lists_in_multipart_and_names_taken_twice():
     assert (found["f"]["style"], found["f"]["explode"]) == ("deepObject", True)
     assert "style" not in found["lives"]
     found = {one["name"]: one for one in paths["/twice"]["get"]["parameters"]}
-    assert len(paths["/twice"]["get"]["parameters"]) == len(found) == 2
+    assert len(paths["/twice"]["get"]["parameters"]) == len(found) == 1
     assert found["name"]["required"]
     schema = paths["/files"]["post"]["requestBody"]["content"]["multipart/form-data"]["schema"]
     assert list(schema["properties"]) == ["q", "tag[]", "file", "n[]"]
@@ -521,3 +522,51 @@ def test_what_is_refused_before_its_values_are_looked_at_is_in_the_document():
     paths = openapi(router)["paths"]
     assert "4XX" in paths["/{id}"]["get"]["responses"]
     assert "4XX" not in paths["/names/{name}"]["get"]["responses"]
+
+
+class Options(typing.TypedDict):
+    x: int
+    y: typing.NotRequired[str]
+
+
+async def test_wrong_values_of_what_need_not_be_there(ask, faults):
+    @typed
+    def handler(options: Options) -> Options:
+        return options
+
+    found = faults(await ask(handler, "POST", "/", {"x": "a", "y": 5}))
+    assert found == [
+        ("body", "#/x", "expected int, got str"),
+        ("body", "#/y", "expected str, got int"),
+    ]
+    assert json.loads((await ask(handler, "POST", "/", {"x": 1})).body) == {"x": 1}
+
+
+def test_a_new_type_keeps_its_constraints():
+    positive = NewType("positive", Annotated[int, pydantic.Field(ge=1)])  # type: ignore[valid-newtype]
+    assert model_of(positive).library == "pydantic"
+
+
+async def test_a_tuple_that_may_be_missing_is_no_status(ask):
+    @typed
+    def handler() -> tuple[int, str] | None:
+        return (201, "x")
+
+    response = await ask(handler)
+    assert (response.status, response.body) == (200, b'[201,"x"]')
+
+
+async def test_quotes_stay_in_their_attributes_and_docs_may_be_deeper(ask):
+    @typed
+    def handler(x: Annotated[int, Query('"><script>')] = 1) -> str:
+        return ""
+
+    router = Router()
+    router.get("/x", handler)
+    router.forward("/about/docs", to=OpenAPI)
+    outer = Router()
+    outer.forward("/v1", to=router)
+    page = (await ask(outer, "GET", "/v1/about/docs")).body.decode()
+    assert 'data-name="&quot;&gt;&lt;script&gt;"' in page
+    document = json.loads((await ask(outer, "GET", "/v1/about/docs/openapi.json")).body)
+    assert document["servers"] == [{"url": "/v1"}]
